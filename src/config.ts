@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { loadEnvFile } from 'node:process'
+
+import { z } from 'zod'
+
+import { isLoopback } from './intake/auth.ts'
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+
+const whole = (name: string, { min, max, preset }: { min: number; max: number; preset: number }) =>
+  z
+    .string()
+    .default(String(preset))
+    .transform(Number)
+    .refine((value) => Number.isInteger(value) && value >= min && value <= max, {
+      error: `${name} must be a whole number from ${min} to ${max}`,
+    })
+
+const Environment = z
+  .object({
+    HOST: z
+      .string()
+      .default('127.0.0.1')
+      .refine(isLoopback, {
+        error:
+          'HOST must be an address of this machine alone (127.0.0.1, ::1, localhost): there are no API keys yet, ' +
+          'and without one a server that others reach would be open to all of them',
+      }),
+    PORT: whole('PORT', { min: 0, max: 65535, preset: 8000 }),
+    TICKETFLOW_DATA_DIR: z.string().default('./data'),
+    TICKETFLOW_LOG_LEVEL: z.enum(LOG_LEVELS, { error: `TICKETFLOW_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
+    TICKETFLOW_BODY_LIMIT: whole('TICKETFLOW_BODY_LIMIT', { min: 1024, max: 67_108_864, preset: 1_048_576 }),
+    TICKETFLOW_RETENTION_DAYS: whole('TICKETFLOW_RETENTION_DAYS', { min: 3, max: 36_500, preset: 30 }),
+    TICKETFLOW_MAX_QUEUED: whole('TICKETFLOW_MAX_QUEUED', { min: 1, max: 1_000_000, preset: 10_000 }),
+    TICKETFLOW_REQUEST_TIMEOUT_S: whole('TICKETFLOW_REQUEST_TIMEOUT_S', { min: 1, max: 600, preset: 30 }),
+  })
+  .transform((env) => ({
+    host: env.HOST,
+    port: env.PORT,
+    dataDir: resolve(env.TICKETFLOW_DATA_DIR),
+    logLevel: env.TICKETFLOW_LOG_LEVEL,
+    /** bytes */
+    bodyLimit: env.TICKETFLOW_BODY_LIMIT,
+    retentionDays: env.TICKETFLOW_RETENTION_DAYS,
+    maxQueued: env.TICKETFLOW_MAX_QUEUED,
+    requestTimeoutMs: env.TICKETFLOW_REQUEST_TIMEOUT_S * 1000,
+  }))
+
+export type Config = z.output<typeof Environment>
+
+/** Everything that is wrong with the configuration, a sentence each. */
+export class ConfigError extends Error {
+  readonly faults: string[]
+
+  constructor(faults: string[]) {
+    super(faults.join('\n'))
+    this.name = 'ConfigError'
+    this.faults = faults
+  }
+}
+
+/** Reads the environment, and `.env` in the working directory where there is one. Throws ConfigError with all faults. */
+export function readConfig(env: NodeJS.ProcessEnv = environment()): Config {
+  // A variable that is set to nothing is one that was not set.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
+  const parsed = Environment.safeParse(given)
+  const unknown = Object.keys(given).filter((name) => name.startsWith('TICKETFLOW_') && !KNOWN.has(name))
+  const faults = [
+    ...(parsed.error?.issues.map((issue) => issue.message) ?? []),
+    ...unknown.map((name) => `${name} is not a setting; known are ${[...KNOWN].join(', ')}`),
+  ]
+  if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
+  return parsed.data
+}
+
+const KNOWN: ReadonlySet<string> = new Set(Object.keys(Environment.def.in.shape))
+
+function environment(): NodeJS.ProcessEnv {
+  if (existsSync('.env')) loadEnvFile('.env')
+  return process.env
+}

@@ -1,0 +1,67 @@
+import { fail } from './errors.ts'
+import { wellFormed } from './text.ts'
+
+/** How deep and how wide a body may be. Real payloads stay far below (the largest Jira issue: 9 levels). */
+export const MAX_DEPTH = 64
+export const MAX_KEYS = 100_000
+
+// A number that a double cannot hold: 16 digits and more in a row, or an exponent of three.
+const LOSSY_NUMBER = /[:,[\s]-?(?:\d{16}|[\d.]{1,400}[eE]\+?\d{3})/
+// The only way for a NUL or a lone surrogate into valid UTF-8 text: as an escape.
+const UNSAFE_ESCAPE = /\\u(?:0000|[dD][89a-fA-F])/
+
+/**
+ * JSON text to a value, with the sender's digits kept: a number that a double would round stays the text it was.
+ * Strings hold no NUL and no lone surrogate. Throws `malformed` with the position of the fault.
+ */
+export function parseJson(text: string): unknown {
+  const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
+  if (body.trim() === '') fail('malformed', 'Body is empty; send one ticket as a JSON object')
+  try {
+    const value: unknown = LOSSY_NUMBER.test(body) ? JSON.parse(body, keepDigits) : JSON.parse(body)
+    checkBounds(value)
+    return UNSAFE_ESCAPE.test(body) ? clean(value) : value
+  } catch (error) {
+    if (error instanceof SyntaxError) fail('malformed', `Body is not valid JSON: ${describe(error)}`)
+    throw error
+  }
+}
+
+function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || context?.source === undefined) return value
+  if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return value
+  return context.source
+}
+
+function describe(error: SyntaxError): string {
+  const hint = /control character|after property value|Unterminated/.test(error.message)
+    ? '. A template has to escape quotes and line breaks in what it inserts; a form-encoded body needs no escaping'
+    : ''
+  return wellFormed(error.message).replace(' in JSON at position', ' at position').slice(0, 160) + hint
+}
+
+/** Throws `malformed` when the value is nested too deep or has too many keys. */
+export function checkBounds(root: unknown): void {
+  let keys = 0
+  const visit = (value: unknown, depth: number): void => {
+    if (typeof value !== 'object' || value === null) return
+    if (depth > MAX_DEPTH) fail('malformed', `Body is nested deeper than ${MAX_DEPTH} levels`)
+    const children = Array.isArray(value) ? value : Object.values(value)
+    keys += children.length
+    if (keys > MAX_KEYS) fail('malformed', `Body has more than ${MAX_KEYS} values`)
+    for (const child of children) visit(child, depth + 1)
+  }
+  visit(root, 1)
+}
+
+function clean(value: unknown): unknown {
+  if (typeof value === 'string') return wellFormed(value)
+  if (Array.isArray(value)) return value.map(clean)
+  if (!isObject(value)) return value
+  // fromEntries defines each key, so that a key named __proto__ stays data.
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [wellFormed(key), clean(child)]))
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

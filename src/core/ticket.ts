@@ -1,0 +1,84 @@
+import type { Priority } from './priority.ts'
+
+export const STATUSES = ['new', 'open', 'pending', 'resolved', 'closed'] as const
+export type Status = (typeof STATUSES)[number]
+
+export const DEFAULT_CATEGORY = 'general'
+export const DEFAULT_PRIORITY: Priority = 'medium'
+
+/**
+ * What a sender said of one ticket, normalised. Null is "not said": a new ticket then takes the default
+ * and an existing one keeps what it has.
+ */
+export type TicketDraft = {
+  /** The sending system, '' when it did not name itself. Part of the ticket's identity, so never null. */
+  platform: string
+  /** The sender's tenant (site, account, organisation), '' when there is only one. */
+  account: string
+  externalId: string | null
+  title: string
+  description: string
+  category: string | null
+  priority: Priority | null
+  userId: string | null
+  userEmail: string | null
+  metadata: Record<string, unknown>
+  /** When the sender last changed the ticket, in ms since the epoch: orders updates that overtake each other. */
+  sentUpdatedAt: number | null
+}
+
+/** A stored ticket. `metadata` is JSON text: it is written once and copied into every answer as it is. */
+export type Ticket = {
+  id: number
+  title: string
+  description: string
+  category: string
+  priority: Priority
+  status: Status
+  userId: string | null
+  userEmail: string | null
+  metadata: string
+  createdAt: number
+  updatedAt: number
+  resolvedAt: number | null
+}
+
+/** What a person may change on a ticket. */
+export type TicketChange = { status?: Status | undefined; priority?: Priority | undefined; category?: string | undefined }
+
+export type FieldChange = { from: unknown; to: unknown }
+
+/** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
+export type TimelineEntry = {
+  kind: 'created' | 'updated' | 'outdated'
+  at: number
+  actor: string
+  deliveryId: number | null
+  changes: Record<string, FieldChange>
+}
+
+export function isResolved(status: Status): boolean {
+  return status === 'resolved' || status === 'closed'
+}
+
+/** When the ticket counts as resolved: kept while it stays so, cleared when it is opened again. */
+export function resolvedAt(before: Pick<Ticket, 'status' | 'resolvedAt'>, status: Status, now: number): number | null {
+  if (!isResolved(status)) return null
+  return before.resolvedAt ?? now
+}
+
+const timestamp = (ms: number | null) => (ms === null ? 'null' : `"${new Date(ms).toISOString()}"`)
+
+/**
+ * The ticket as JSON text, the one shape in which it is ever shown. Text instead of an object, because the
+ * metadata is stored as JSON already and an answer that is sent twice has to be the same byte for byte.
+ */
+export function ticketJson(ticket: Ticket): string {
+  return (
+    `{"id":${ticket.id},"title":${JSON.stringify(ticket.title)},"description":${JSON.stringify(ticket.description)}` +
+    `,"category":${JSON.stringify(ticket.category)},"priority":"${ticket.priority}","status":"${ticket.status}"` +
+    `,"user_id":${JSON.stringify(ticket.userId)},"user_email":${JSON.stringify(ticket.userEmail)}` +
+    `,"ticket_metadata":${ticket.metadata},"created_at":${timestamp(ticket.createdAt)}` +
+    `,"updated_at":${timestamp(ticket.updatedAt)},"resolved_at":${timestamp(ticket.resolvedAt)}}`
+  )
+}

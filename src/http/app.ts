@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+
+import { AppError, fail } from '../core/errors.ts'
+import { authenticateOpen } from '../intake/auth.ts'
+import type { Intake } from '../intake/ingest.ts'
+import type { Store } from '../store/store.ts'
+import { deliveryRoutes } from './deliveries.ts'
+import { documentation } from './docs.ts'
+import { errorBody, sendError, statusOf } from './errors.ts'
+import { healthRoutes } from './health.ts'
+import type { Metrics } from './metrics.ts'
+import { ticketRoutes } from './tickets.ts'
+import { WEBHOOK_PATH, webhookRoutes } from './webhook.ts'
+
+export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
+
+/** The HTTP face: translates, and decides nothing. */
+export async function createApp(deps: {
+  store: Store
+  intake: Intake
+  metrics: Metrics
+  log: FastifyBaseLogger
+  bodyLimit: number
+  requestTimeoutMs: number
+}): Promise<App> {
+  const { store, intake, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const app: App = Fastify({
+    loggerInstance: log,
+    // One line a delivery is written by the webhook; a child logger for each request would cost more than that line.
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: (logger) => logger,
+    bodyLimit,
+    genReqId: requestId,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: refuseBrokenRequest,
+    frameworkErrors: sendError,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200, querystringParser: parseQuery },
+    http: {
+      maxHeaderSize: 16_384,
+      headersTimeout: Math.min(10_000, requestTimeoutMs),
+      // How often sockets are looked at: what bounds a sender that drips a byte a second.
+      connectionsCheckingInterval: 1_000,
+    },
+  }).withTypeProvider<ZodTypeProvider>()
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.setErrorHandler(sendError)
+  app.setNotFoundHandler(() => fail('not_found', 'No such address; GET /docs lists all there are'))
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    // The webhook puts a refusal on record and so checks for itself.
+    if (!request.url.startsWith(WEBHOOK_PATH)) authenticateOpen(request.headers)
+    done()
+  })
+
+  await documentation(app)
+  await app.register(webhookRoutes({ intake, store, metrics }))
+  await app.register(healthRoutes({ store, metrics }))
+  await app.register(ticketRoutes(store), { prefix: '/api' })
+  await app.register(deliveryRoutes(store), { prefix: '/api' })
+  return app
+}
+
+/** The sender's own id where it can't harm a log or a header, else a new one. */
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID()
+}
+
+const parseQuery = (query: string) => Object.fromEntries(new URLSearchParams(query))
+
+const BROKEN: Readonly<Record<string, AppError>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: new AppError('timeout', 'Request took too long to arrive'),
+  HPE_HEADER_OVERFLOW: new AppError('headers_too_large', 'Headers are too large; 16 KiB are accepted'),
+}
+
+/** What is no HTTP request never reaches a route: it is answered on the socket, and the socket is closed. */
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const refusal = BROKEN[error.code ?? ''] ?? new AppError('malformed', 'Not a valid HTTP request')
+  const body = JSON.stringify(errorBody(refusal))
+  socket.end(
+    `HTTP/1.1 ${statusOf(refusal)} Refused\r\nContent-Type: application/json; charset=utf-8\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${randomUUID()}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}

@@ -1,0 +1,69 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+
+import { AppError, type ErrorCode } from '../core/errors.ts'
+
+const STATUS = {
+  malformed: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  timeout: 408,
+  conflict: 409,
+  too_large: 413,
+  unsupported: 415,
+  key_reused: 422,
+  headers_too_large: 431,
+  unavailable: 503,
+} satisfies Record<ErrorCode, number>
+
+const RETRY_AFTER_S = 1
+
+/** Fastify's own refusals in our words. */
+const FASTIFY: Readonly<Record<string, AppError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: new AppError('too_large', 'Body is too large; TICKETFLOW_BODY_LIMIT sets how large one may be'),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: new AppError('malformed', 'Content-Length does not match the length of the body'),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: new AppError('unsupported', 'Content-Type is not a media type; send application/json'),
+  FST_ERR_CTP_INVALID_JSON_BODY: new AppError('malformed', 'Body is not valid JSON'),
+  FST_ERR_CTP_EMPTY_JSON_BODY: new AppError('malformed', 'Body is empty'),
+  FST_ERR_BAD_URL: new AppError('malformed', 'URL is not valid'),
+}
+
+/** Whatever was thrown, as a refusal; null when it is a fault of ours. */
+export function refusalOf(error: unknown): AppError | null {
+  if (error instanceof AppError) return error
+  if (!(error instanceof Error)) return null
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const errors = error.validation.map(({ instancePath, message }) => ({
+      field: instancePath.slice(1).replaceAll('/', '.') || 'body',
+      message: message ?? 'is not valid',
+    }))
+    const sentence = errors.map(({ field, message }) => `${field}: ${message}`).join('; ')
+    return new AppError('malformed', sentence, errors.length > 1 ? errors : [])
+  }
+  const { code = '', statusCode = 500 } = error as Partial<FastifyError>
+  const known = FASTIFY[code]
+  if (known !== undefined) return known
+  // A request that its sender broke off half-way, or anything else that Fastify lays at the sender's door.
+  return statusCode >= 400 && statusCode < 500 ? new AppError('malformed', error.message) : null
+}
+
+export const statusOf = (error: unknown): number => {
+  const refusal = refusalOf(error)
+  return refusal === null ? 500 : STATUS[refusal.code]
+}
+
+export function errorBody(error: unknown): { detail: string; errors?: AppError['errors'] } {
+  const refusal = refusalOf(error)
+  if (refusal === null) return { detail: 'Internal error; the request is on record, and its X-Request-Id finds it in the log' }
+  return refusal.errors.length > 0 ? { detail: refusal.message, errors: refusal.errors } : { detail: refusal.message }
+}
+
+/** The one place where an error becomes an answer. */
+export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const status = statusOf(error)
+  if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
+  if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
+  return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error)))
+}

@@ -1,0 +1,22 @@
+import type { Store } from '../store/store.ts'
+import type { App } from './app.ts'
+import type { Metrics } from './metrics.ts'
+
+/** For whoever runs the process: alive, ready for traffic, and how it is doing. */
+export const healthRoutes =
+  ({ store, metrics }: { store: Store; metrics: Metrics }) =>
+  async (app: App) => {
+    const tags = ['operations']
+
+    app.get('/livez', { schema: { tags, summary: 'The process answers' } }, () => ({ status: 'alive' }))
+
+    app.get('/readyz', { schema: { tags, summary: 'The store takes commits' } }, async () => {
+      await store.probe()
+      return { status: 'ready' }
+    })
+
+    app.get('/metrics', { schema: { tags, summary: 'Prometheus metrics' } }, async (_request, reply) => {
+      reply.type(metrics.contentType)
+      return metrics.text()
+    })
+  }

@@ -1,0 +1,121 @@
+import { z } from 'zod'
+
+import { PRIORITIES } from '../core/priority.ts'
+import { STATUSES } from '../core/ticket.ts'
+import { OUTCOMES } from '../store/store.ts'
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** For an answer that is written as JSON text already: the schema describes it in the reference. */
+export const asText = (schema: z.ZodType) => schema as unknown as z.ZodType<string>
+
+const timestamp = z.iso.datetime()
+const text = z.union([z.string(), z.number(), z.boolean()]).optional()
+
+/** The specification's flat form. Anything else that a body holds is kept under `ticket_metadata.unmapped`. */
+export const FlatTicket = z
+  .looseObject({
+    title: text.describe('Required, or `subject`; cut at 500 characters, whole in `ticket_metadata.full_title`'),
+    subject: text,
+    description: text.describe('Required, or `body`'),
+    body: text,
+    category: text.describe('Lower-cased; `general` when absent'),
+    priority: text.describe('low, medium, high, urgent or a common synonym; anything else counts as medium'),
+    customer_email: text,
+    user_email: text,
+    user_id: text,
+    id: text.describe('Your id of the ticket: sending it again updates the ticket instead of making another'),
+    platform: text,
+    updated_at: text.describe('When you last changed the ticket: an older one never overwrites a newer'),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+  })
+  .meta({ id: 'FlatTicket' })
+
+export const Ticket = z
+  .object({
+    id: z.int(),
+    title: z.string(),
+    description: z.string(),
+    category: z.string(),
+    priority: z.enum(PRIORITIES),
+    status: z.enum(STATUSES),
+    user_id: z.string().nullable(),
+    user_email: z.string().nullable(),
+    ticket_metadata: z.record(z.string(), z.unknown()),
+    created_at: timestamp,
+    updated_at: timestamp,
+    resolved_at: timestamp.nullable(),
+  })
+  .meta({ id: 'Ticket' })
+
+export const TicketPage = z.object({ tickets: z.array(Ticket), next: z.string().nullable() }).meta({ id: 'TicketPage' })
+
+export const TimelineEntry = z
+  .object({
+    kind: z.enum(['created', 'updated', 'outdated']),
+    at: timestamp,
+    actor: z.string(),
+    delivery_id: z.int().nullable(),
+    changes: z.record(z.string(), z.object({ from: z.unknown(), to: z.unknown() })),
+  })
+  .meta({ id: 'TimelineEntry' })
+
+export const BatchResult = z
+  .object({
+    created_count: z.int(),
+    failed_count: z.int(),
+    created_tickets: z.array(z.object({ index: z.int(), ticket_id: z.int(), title: z.string() })),
+    failed_tickets: z.array(z.object({ index: z.int(), error: z.string() })),
+  })
+  .meta({ id: 'BatchResult' })
+
+export const Delivery = z
+  .object({
+    id: z.int(),
+    received_at: timestamp,
+    source: z.string(),
+    address: z.string(),
+    method: z.string(),
+    path: z.string(),
+    headers: z.record(z.string(), z.unknown()),
+    body_size: z.int(),
+    body_sha256: z.string(),
+    request_id: z.string(),
+    platform: z.string().nullable(),
+    idempotency_key: z.string().nullable(),
+    outcome: z.enum(OUTCOMES),
+    status: z.int(),
+    reason: z.string().nullable(),
+    ticket_id: z.int().nullable(),
+    duration_ms: z.number().describe('From receipt to the moment before the commit'),
+  })
+  .meta({ id: 'Delivery' })
+
+export const DeliveryWithBody = Delivery.extend({
+  body: z.string().nullable().describe('As it was received; null when it was not kept'),
+  body_encoding: z.enum(['utf8', 'base64']),
+}).meta({ id: 'DeliveryWithBody' })
+
+export const DeliveryPage = z.object({ deliveries: z.array(Delivery), next: z.string().nullable() }).meta({ id: 'DeliveryPage' })
+
+const Refusal = z
+  .object({
+    detail: z.string(),
+    errors: z.array(z.object({ field: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Refusal' })
+
+export const Errors = { '4xx': Refusal, '5xx': Refusal }
+
+export const Id = z.object({ id: z.coerce.number<string>().int().min(1).max(Number.MAX_SAFE_INTEGER) })
+
+const cursor = z
+  .string()
+  .regex(/^\d{1,15}$/, 'is not a cursor; take it from `next` of the page before')
+  .transform(Number)
+  .optional()
+
+export const page = {
+  limit: z.coerce.number<string>().int().min(1).max(200).default(50),
+  cursor,
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+
+import { fail } from '../core/errors.ts'
+import { PRIORITIES } from '../core/priority.ts'
+import { STATUSES, ticketJson } from '../core/ticket.ts'
+import type { Store } from '../store/store.ts'
+import type { App } from './app.ts'
+import { asText, Errors, Id, JSON_TYPE, page, Ticket, TicketPage, TimelineEntry } from './schemas.ts'
+
+const word = z.string().trim().toLowerCase().min(1).max(200)
+
+const Filters = z.object({
+  status: z.enum(STATUSES).optional(),
+  priority: z.enum(PRIORITIES).optional(),
+  category: word.optional(),
+  platform: word.optional(),
+  q: z.string().max(500).transform((q) => q.trim() || undefined).optional().describe('Words that all occur; `word*` for a prefix'),
+  ...page,
+})
+
+const Change = z
+  .strictObject({
+    status: z.enum(STATUSES).optional(),
+    priority: z.enum(PRIORITIES).optional(),
+    category: word.optional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, 'Nothing to change: give status, priority or category')
+
+export const ticketRoutes = (store: Store) => async (app: App) => {
+  const tags = ['tickets']
+
+  app.get(
+    '/tickets',
+    { schema: { tags, summary: 'Tickets, newest first', querystring: Filters, response: { 200: asText(TicketPage), ...Errors } } },
+    async ({ query: { limit, cursor, ...filters } }, reply) => {
+      const found = await store.tickets({ ...filters, before: cursor, limit: limit + 1 })
+      const tickets = found.slice(0, limit)
+      const next = found.length > limit ? `"${tickets.at(-1)?.id}"` : 'null'
+      reply.type(JSON_TYPE)
+      return `{"tickets":[${tickets.map(ticketJson).join(',')}],"next":${next}}`
+    },
+  )
+
+  app.get(
+    '/tickets/:id',
+    { schema: { tags, summary: 'One ticket', params: Id, response: { 200: asText(Ticket), ...Errors } } },
+    async ({ params: { id } }, reply) => {
+      const ticket = (await store.ticket(id)) ?? fail('not_found', `No ticket ${id}`)
+      reply.type(JSON_TYPE)
+      return ticketJson(ticket)
+    },
+  )
+
+  app.patch(
+    '/tickets/:id',
+    { schema: { tags, summary: 'Change status, priority or category', params: Id, body: Change, response: { 200: asText(Ticket), ...Errors } } },
+    async ({ params: { id }, body }, reply) => {
+      const ticket = (await store.changeTicket(id, body)) ?? fail('not_found', `No ticket ${id}`)
+      reply.type(JSON_TYPE)
+      return ticketJson(ticket)
+    },
+  )
+
+  app.get(
+    '/tickets/:id/timeline',
+    {
+      schema: {
+        tags, summary: 'What happened to a ticket, oldest first', params: Id,
+        response: { 200: z.object({ timeline: z.array(TimelineEntry) }), ...Errors },
+      },
+    },
+    async ({ params: { id } }) => {
+      const entries = (await store.timeline(id)) ?? fail('not_found', `No ticket ${id}`)
+      return {
+        timeline: entries.map(({ kind, at, actor, deliveryId, changes }) => ({
+          kind, at: new Date(at).toISOString(), actor, delivery_id: deliveryId, changes,
+        })),
+      }
+    },
+  )
+}

@@ -1,0 +1,131 @@
+import { z } from 'zod'
+
+import { fail } from '../core/errors.ts'
+import { isObject, parseJson } from '../core/json.ts'
+import { definePlatform } from '../core/platform.ts'
+import { priorityFrom } from '../core/priority.ts'
+import { cleanText, clip, isEmail, TITLE_LIMIT } from '../core/text.ts'
+
+const METADATA_LIMIT = 262_144
+
+/** A field that holds text: numbers and booleans are written out, blank is absent, a structure is refused. */
+const text = (field: string) =>
+  z
+    .unknown()
+    .optional()
+    .transform((value, context) => {
+      if (value === undefined || value === null) return null
+      if (typeof value !== 'object') return cleanText(String(value)) || null
+      context.addIssue(`${field} must be text, not ${Array.isArray(value) ? 'an array' : 'an object'}`)
+      return z.NEVER
+    })
+
+const email = (field: string) =>
+  text(field).refine((value) => value === null || isEmail(value), `${field} is not a valid e-mail address`)
+
+/** An object, or the JSON text of one, which is all that a form can send. */
+const metadata = z
+  .unknown()
+  .optional()
+  .transform((value, context) => {
+    if (value === undefined || value === null || value === '') return {}
+    const object = typeof value === 'string' ? jsonObject(value) : value
+    if (!isObject(object)) {
+      context.addIssue('metadata must be an object')
+      return z.NEVER
+    }
+    if (JSON.stringify(object).length > METADATA_LIMIT) {
+      context.addIssue(`metadata is larger than ${METADATA_LIMIT / 1024} KiB`)
+      return z.NEVER
+    }
+    return object
+  })
+
+const FIELDS = {
+  title: text('title'),
+  subject: text('subject'),
+  description: text('description'),
+  body: text('body'),
+  category: text('category'),
+  priority: text('priority'),
+  customer_email: email('customer_email'),
+  user_email: email('user_email'),
+  user_id: text('user_id'),
+  id: text('id'),
+  platform: text('platform'),
+  updated_at: text('updated_at'),
+  metadata,
+}
+
+/** The house format of the specification: flat, and the last resort for whatever no other platform knows. */
+export default definePlatform({
+  id: 'flat',
+  label: 'Flat form',
+  recognises: () => true,
+  payload: z.looseObject(FIELDS),
+
+  toTicket: (fields, { payload }) => {
+    const wholeTitle = fields.title ?? fields.subject ?? fail('malformed', 'Title or subject is required')
+    const description = fields.description ?? fields.body ?? fail('malformed', 'Description or body is required')
+    const title = clip(wholeTitle, TITLE_LIMIT)
+    const priority = priorityFrom(fields.priority ?? null)
+    const unmapped = leftOver(payload, fields)
+    const ours = {
+      ...(fields.platform && { platform: fields.platform }),
+      ...(fields.id && { external_id: fields.id }),
+      ...(fields.priority && fields.priority.toLowerCase() !== priority && { original_priority: fields.priority }),
+      ...(title !== wholeTitle && { full_title: wholeTitle }),
+      ...(unmapped && { unmapped }),
+    }
+
+    return {
+      platform: fields.platform?.toLowerCase() ?? '',
+      account: '',
+      externalId: fields.id ?? null,
+      title,
+      description,
+      category: fields.category?.toLowerCase() ?? null,
+      priority,
+      userId: fields.user_id ?? null,
+      userEmail: fields.customer_email ?? fields.user_email ?? null,
+      sentUpdatedAt: timeFrom(fields.updated_at ?? null),
+      // Named first so that they come first, and last so that they win over a key of the same name.
+      metadata: { ...ours, ...fields.metadata, ...ours },
+    }
+  },
+})
+
+const PAIRS = [
+  ['title', 'subject'],
+  ['description', 'body'],
+  ['customer_email', 'user_email'],
+] as const
+
+/** What the ticket has no place for: unknown fields, and the second of a pair when it says something else. */
+function leftOver(
+  payload: Record<string, unknown>,
+  fields: { [name in keyof typeof FIELDS]?: unknown },
+): Record<string, unknown> | null {
+  const entries = Object.entries(payload).filter(([key]) => !Object.hasOwn(FIELDS, key))
+  if (fields.updated_at) entries.push(['updated_at', fields.updated_at])
+  for (const [first, second] of PAIRS) {
+    if (fields[first] && fields[second] && fields[first] !== fields[second]) entries.push([second, fields[second]])
+  }
+  return entries.length === 0 ? null : Object.fromEntries(entries)
+}
+
+/** ISO 8601 or a number of seconds or milliseconds since the epoch; null when it is no time. */
+function timeFrom(value: string | null): number | null {
+  if (value === null) return null
+  const number = /^\d{9,13}$/.test(value) ? Number(value) : Number.NaN
+  const time = Number.isNaN(number) ? Date.parse(value) : number < 1e11 ? number * 1000 : number
+  return Number.isNaN(time) ? null : time
+}
+
+function jsonObject(value: string): unknown {
+  try {
+    return parseJson(value)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,67 @@
+import { AppError } from '../core/errors.ts'
+
+type Waiting<Item, Result> = { item: Item; weight: number; resolve: (result: Result) => void; reject: (error: unknown) => void }
+
+export type GroupCommit<Item, Result> = {
+  add: (item: Item) => Promise<Result>
+  queued: () => number
+  /** Resolves when all that was added has been committed or refused. */
+  drained: () => Promise<void>
+}
+
+/**
+ * One commit for all that waits: whatever is added while a commit runs goes into the next. An idle queue adds no
+ * wait, and there is no timer. `commit` gets a group and answers for each item of it, in order; when it throws, the
+ * whole group is refused. A full queue refuses with `unavailable`.
+ */
+export function createGroupCommit<Item, Result>(options: {
+  commit: (group: Item[]) => Result[] | Promise<Result[]>
+  /** The size of an item in bytes, about. */
+  weigh: (item: Item) => number
+  maxItems: number
+  maxBytes: number
+  maxGroup: number
+}): GroupCommit<Item, Result> {
+  const { commit, weigh, maxItems, maxBytes, maxGroup } = options
+  let waiting: Waiting<Item, Result>[] = []
+  let bytes = 0
+  let running: Promise<void> | null = null
+
+  function add(item: Item): Promise<Result> {
+    const weight = weigh(item)
+    if (waiting.length >= maxItems || (bytes + weight > maxBytes && waiting.length > 0)) {
+      return Promise.reject(new AppError('unavailable', 'Too many deliveries are waiting to be stored; send this one again'))
+    }
+    bytes += weight
+    return new Promise((resolve, reject) => {
+      waiting.push({ item, weight, resolve, reject })
+      running ??= run()
+    })
+  }
+
+  async function run(): Promise<void> {
+    // Everything that the sockets hold right now is read before the check phase: one commit takes it all.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (waiting.length > 0) {
+      const group = waiting.splice(0, maxGroup)
+      for (const { weight } of group) bytes -= weight
+      await settle(group)
+    }
+    running = null
+  }
+
+  async function settle(group: Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await commit(group.map(({ item }) => item))
+      group.forEach(({ resolve, reject }, index) => {
+        const result = results[index]
+        if (result === undefined) reject(new Error('the commit did not answer for this item'))
+        else resolve(result)
+      })
+    } catch (error) {
+      for (const { reject } of group) reject(error)
+    }
+  }
+
+  return { add, queued: () => waiting.length, drained: async () => void (await running) }
+}

@@ -1,0 +1,173 @@
+import { rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+
+import { AppError } from '../core/errors.ts'
+import { indexPath, integer } from './sqlite-files.ts'
+import type { TicketQuery } from './store.ts'
+
+/** Raised whenever what is indexed changes: an index of another version is made anew. */
+const VERSION = 1
+const CHUNK = 200
+/** A transaction of the index stays open this long, or for this many tickets: larger ones cost half as much a ticket. */
+const COMMIT_MS = 500
+const COMMIT_TICKETS = 4000
+/** Bytes of words that FTS5 gathers in memory before it writes them out; its own default is 1 MB. */
+const HASH_BYTES = 8_388_608
+/** A query waits for this many tickets to be indexed; further behind, it is refused until the index has caught up. */
+const PATIENCE = 20_000
+
+const FACETS = ['status', 'priority', 'category', 'platform'] as const
+type Facet = (typeof FACETS)[number]
+
+// `people` is who and which: what is pasted into a search box beside words.
+const COLUMNS = `t.id, title, description, concat_ws(' ', user_email, user_id, external_id) as people, status, priority, category,
+  platform`
+/** A row of COLUMNS, as the writer's strict tables hold it. */
+type IndexedRow = { id: number; title: string; description: string; people: string } & Record<Facet, string>
+
+export type SearchIndex = ReturnType<typeof openIndex>
+
+/**
+ * The full-text and filter index: one FTS5 table in a file of its own, derived from the store and behind it by at
+ * most what `catchUp` has not done yet. It may be deleted at any time. Filters are words of the index like any other,
+ * so that each combination of them is one intersection of sorted lists, newest first.
+ */
+export function openIndex(directory: string, store: DatabaseSync) {
+  const db = openOrRecreate(indexPath(directory))
+  const put = db.prepare('insert or replace into search (rowid, title, description, people, facets) values (?, ?, ?, ?, ?)')
+  const progress = db.prepare('select ticket_id, entry_id from progress')
+  const setProgress = db.prepare('update progress set ticket_id = ?, entry_id = ?')
+  const newTickets = store.prepare(`select ${COLUMNS} from tickets t where id > ? order by id limit ?`)
+  const newEntries = store.prepare(`
+    select max(e.id) as entry_id, ${COLUMNS} from (select id, ticket_id from timeline where id > ? order by id limit ?) e
+    join tickets t on t.id = e.ticket_id group by t.id`)
+  const done = { ticket: 0, entry: 0 }
+  const open = { since: 0, tickets: 0 }
+  readProgress()
+  if (done.ticket > integer(store, 'select max(id) from tickets') || done.entry > integer(store, 'select max(id) from timeline')) {
+    startOver() // the store was put back to an earlier state
+  }
+
+  function readProgress(): void {
+    const row = progress.get()
+    done.ticket = Number(row?.['ticket_id'] ?? 0)
+    done.entry = Number(row?.['entry_id'] ?? 0)
+  }
+
+  function startOver(): void {
+    db.exec(`insert into search (search) values ('delete-all'); update progress set ticket_id = 0, entry_id = 0`)
+    readProgress()
+  }
+
+  /** How many tickets and history entries are not indexed yet. */
+  function behind(): number {
+    return integer(store, 'select max(id) from tickets') - done.ticket + integer(store, 'select max(id) from timeline') - done.entry
+  }
+
+  /** Indexes the next few tickets that are new or changed; false when there was nothing to do. */
+  function step(): boolean {
+    const tickets = newTickets.all(done.ticket, CHUNK)
+    const entries = tickets.length < CHUNK ? newEntries.all(done.entry, CHUNK) : []
+    const rows = [...tickets, ...entries]
+    if (rows.length > 0) {
+      begin()
+      for (const { id, title, description, people, status, priority, category, platform } of rows as IndexedRow[]) {
+        const facets = facetWords({ status, priority, category, platform })
+        // Contentless tables replace a whole row, so a changed ticket is indexed like a new one.
+        put.run(id, title, description, people, facets)
+      }
+      open.tickets += rows.length
+      done.ticket = Number(tickets.at(-1)?.['id'] ?? done.ticket)
+      done.entry = Math.max(done.entry, ...entries.map((entry) => Number(entry['entry_id'])))
+    }
+    if (db.isTransaction && (open.tickets >= COMMIT_TICKETS || Date.now() - open.since >= COMMIT_MS)) commit()
+    return rows.length > 0
+  }
+
+  function begin(): void {
+    if (db.isTransaction) return
+    db.exec('begin immediate')
+    Object.assign(open, { since: Date.now(), tickets: 0 })
+  }
+
+  function commit(): void {
+    setProgress.run(done.ticket, done.entry)
+    db.exec('commit')
+  }
+
+  /** Makes the next query see everything that is committed now. Throws `unavailable` when that would take too long. */
+  function catchUp(): void {
+    const missing = behind()
+    if (missing > PATIENCE) {
+      throw new AppError('unavailable', `The search index is being built (${missing} tickets to go); ask again in a moment`)
+    }
+    while (step());
+  }
+
+  /** Ids of matching tickets, newest first. */
+  function find(query: TicketQuery): number[] {
+    const wanted = words(query.q)
+    if (query.q !== undefined && wanted.length === 0) return []
+    const match = [...wanted, ...FACETS.flatMap((facet) => filter(facet, query[facet]))].join(' AND ')
+    const before = query.before ?? Number.MAX_SAFE_INTEGER
+    return db
+      .prepare('select rowid as id from search where search match ? and rowid < ? order by rowid desc limit ?')
+      .all(match, before, query.limit)
+      .map((row) => Number(row['id']))
+  }
+
+    function close(): void {
+    if (db.isTransaction) commit()
+    db.close()
+  }
+
+  return { step, catchUp, find, close }
+}
+
+function openOrRecreate(path: string): DatabaseSync {
+  try {
+    return open(path)
+  } catch {
+    // Damaged or of another version: it holds nothing that the store does not.
+    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+    return open(path)
+  }
+}
+
+function open(path: string): DatabaseSync {
+  const db = new DatabaseSync(path)
+  // Not FULL: a power cut may take the newest part of the index, which is then derived again.
+  db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -16384')
+  const version = integer(db, 'pragma user_version')
+  if (version === VERSION) return db
+  if (version !== 0) {
+    db.close()
+    throw new Error(`index version ${version}`)
+  }
+  db.exec(`
+    begin immediate;
+    create virtual table search using fts5(title, description, people, facets,
+      content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2');
+    create table progress (ticket_id integer not null, entry_id integer not null) strict;
+    insert into search (search, rank) values ('hashsize', ${HASH_BYTES});
+    insert into progress values (0, 0);
+    pragma user_version = ${VERSION};
+    commit`)
+  return db
+}
+
+/** A filter's value as one word, whatever it holds: the facet and the value's bytes in hex. */
+const facetWord = (facet: Facet, value: string) => `${facet}${Buffer.from(value).toString('hex')}`
+
+const facetWords = (values: Record<Facet, string>) => FACETS.map((facet) => facetWord(facet, values[facet])).join(' ')
+
+const filter = (facet: Facet, value: string | undefined) => (value === undefined ? [] : [`facets:"${facetWord(facet, value)}"`])
+
+/** Each word quoted, so that no input is query syntax; an e-mail address becomes a phrase; a final `*` is a prefix. */
+function words(q: string | undefined): string[] {
+  const parts = (q ?? '').split(/\s+/u).filter((word) => /[\p{L}\p{N}]/u.test(word))
+  return parts.map((word) => {
+    const quoted = `"${word.replace(/\*$/, '').replaceAll('"', '""')}"`
+    return `{title description people}: ${quoted}${word.endsWith('*') ? '*' : ''}`
+  })
+}

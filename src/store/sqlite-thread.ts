@@ -1,0 +1,122 @@
+import { extname } from 'node:path'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+
+import { AppError, type ErrorCode } from '../core/errors.ts'
+import { openReadOnly, openStore, storePath } from './sqlite-files.ts'
+import { openIndex } from './sqlite-index.ts'
+import { createReader, type SqliteReader } from './sqlite-reader.ts'
+import { createWriter, type SqliteWriter } from './sqlite-writer.ts'
+
+/** How long an idle reader waits before it looks for new tickets to index. */
+const INDEX_PAUSE_MS = 200
+
+type Call = { id: number; method: string; args: unknown[] }
+type Reply = { id: number; value?: unknown; error?: { message: string; code?: ErrorCode; errcode?: number } }
+
+/** The functions of `Api`, called across a thread. */
+export type Remote<Api> = {
+  [Name in keyof Api]: Api[Name] extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Result> : never
+} & { stop: () => Promise<void> }
+
+/** Starts a thread that owns one connection to the store in `directory`. Rejects when it cannot be opened. */
+export async function startThread(role: 'reader', directory: string): Promise<Remote<SqliteReader>>
+export async function startThread(role: 'writer', directory: string): Promise<Remote<SqliteWriter>>
+export async function startThread(role: string, directory: string): Promise<Remote<SqliteReader> | Remote<SqliteWriter>> {
+  const file = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
+  const worker = new Worker(file, { workerData: { role, directory }, name: `store ${role}` })
+  const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
+  let calls = 0
+  let gone: Error | null = null
+
+  const fail = (error: Error) => {
+    gone ??= error
+    for (const { reject } of waiting.values()) reject(error)
+    waiting.clear()
+  }
+  worker.on('message', ({ id, value, error }: Reply) => {
+    const call = waiting.get(id)
+    waiting.delete(id)
+    if (error === undefined) call?.resolve(value)
+    else call?.reject(revive(error))
+  })
+  worker.on('error', fail)
+  worker.on('exit', () => fail(new AppError('unavailable', `The store's ${role} has stopped`)))
+
+  const call = (method: string, args: unknown[]): Promise<unknown> => {
+    if (gone !== null) return Promise.reject(gone)
+    calls += 1
+    const id = calls
+    return new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject })
+      worker.postMessage({ id, method, args } satisfies Call)
+    })
+  }
+  await call('open', [])
+  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  // The role decides which methods there are; both ends are in this file.
+  return new Proxy({} as Remote<SqliteReader> | Remote<SqliteWriter>, {
+    get: (_target, method: string) => {
+      if (method === 'then') return undefined
+      if (method !== 'stop') return (...args: unknown[]) => call(method, args)
+      return async () => {
+        worker.postMessage({ id: 0, method: 'stop', args: [] } satisfies Call)
+        await exited
+      }
+    },
+  })
+}
+
+function revive(error: NonNullable<Reply['error']>): Error {
+  if (error.code !== undefined) return new AppError(error.code, error.message)
+  return Object.assign(new Error(error.message), error.errcode === undefined ? {} : { errcode: error.errcode })
+}
+
+function open(role: string, directory: string): { api: object; close: () => void } {
+  if (role === 'writer') {
+    const db = openStore(storePath(directory))
+    return { api: createWriter(db), close: () => db.close() }
+  }
+  const db = openReadOnly(storePath(directory))
+  const index = openIndex(directory, db)
+  let timer: NodeJS.Timeout | NodeJS.Immediate
+  const tick = () => {
+    timer = index.step() ? setImmediate(tick) : setTimeout(tick, INDEX_PAUSE_MS)
+  }
+  timer = setTimeout(tick, INDEX_PAUSE_MS)
+  const close = () => {
+    clearTimeout(timer as NodeJS.Timeout)
+    clearImmediate(timer as NodeJS.Immediate)
+    index.close()
+    db.close()
+  }
+  return { api: createReader(db, index), close }
+}
+
+if (!isMainThread && parentPort !== null) serve(parentPort, workerData as { role: string; directory: string })
+
+function serve(port: NonNullable<typeof parentPort>, { role, directory }: { role: string; directory: string }): void {
+  let store: ReturnType<typeof open> | null = null
+  port.on('message', ({ id, method, args }: Call) => {
+    try {
+      if (method === 'stop') {
+        store?.close()
+        port.close()
+        return
+      }
+      if (method === 'open') {
+        store = open(role, directory)
+        return port.postMessage({ id } satisfies Reply)
+      }
+      const run = (store?.api as Record<string, (...args: unknown[]) => unknown>)[method]
+      port.postMessage({ id, value: run?.(...args) } satisfies Reply)
+    } catch (error) {
+      port.postMessage({ id, error: describe(error) } satisfies Reply)
+    }
+  })
+}
+
+function describe(error: unknown): NonNullable<Reply['error']> {
+  if (error instanceof AppError) return { message: error.message, code: error.code }
+  if (!(error instanceof Error)) return { message: String(error) }
+  return 'errcode' in error ? { message: error.message, errcode: Number(error.errcode) } : { message: error.message }
+}

@@ -1,0 +1,110 @@
+import type { StoredDraft } from '../core/merge.ts'
+import type { Priority } from '../core/priority.ts'
+import type { Status, Ticket, TicketChange, TimelineEntry } from '../core/ticket.ts'
+
+export const OUTCOMES = ['created', 'updated', 'duplicate', 'ignored', 'rejected'] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+/** One request to the intake as it arrived: the audit row, before anything was made of it. */
+export type NewDelivery = {
+  /** ms since the epoch */
+  receivedAt: number
+  source: string
+  address: string
+  method: string
+  path: string
+  /** JSON object, secrets masked. */
+  headers: string
+  /** Text when the body is valid UTF-8, bytes when not, null when it may not be kept. */
+  body: string | Uint8Array | null
+  /** Of the body as it was received (after inflating), in bytes. */
+  bodySize: number
+  /** Hex. */
+  bodySha256: string
+  requestId: string
+  platform: string | null
+  /** Unique within the source; null when the sender gave none. */
+  idempotencyKey: string | null
+}
+
+/** One ticket of a submission, or the reason why this item of a batch is none. */
+export type Item = { draft: StoredDraft; fingerprint: string } | { error: string }
+
+/** What the intake hands to the store: one delivery and what is to become of it. */
+export type Submission = { delivery: NewDelivery } & (
+  | { kind: 'ticket'; draft: StoredDraft }
+  | { kind: 'batch'; items: Item[] }
+  | { kind: 'refusal'; status: number; reason: string }
+)
+
+/** What became of a submission, durable by the time it is handed out. */
+export type Receipt = {
+  deliveryId: number
+  outcome: Outcome
+  ticketId: number | null
+  /** The JSON text to answer with; empty for a refusal. */
+  answer: string
+  /** Whether this repeats the answer to an earlier delivery. */
+  replayed: boolean
+  /** The sender used an idempotency key again with another body: nothing was stored but the refused delivery. */
+  keyReused: boolean
+}
+
+export type TicketQuery = {
+  status?: Status | undefined
+  priority?: Priority | undefined
+  category?: string | undefined
+  platform?: string | undefined
+  /** Words that all have to occur. */
+  q?: string | undefined
+  /** Only tickets with a smaller id: where the page before ended. */
+  before?: number | undefined
+  limit: number
+}
+
+export type DeliveryQuery = { outcome?: Outcome | undefined; before?: number | undefined; limit: number }
+
+export type StoredDelivery = Omit<NewDelivery, 'body' | 'bodySha256'> & {
+  id: number
+  outcome: Outcome
+  status: number
+  reason: string | null
+  ticketId: number | null
+  /** From receipt to the moment before the commit, in µs. */
+  durationUs: number
+  bodySha256: string
+}
+
+export type TicketReader = {
+  ticket: (id: number) => Promise<Ticket | null>
+  /** Newest first, one more than `limit` when there is a next page. */
+  tickets: (query: TicketQuery) => Promise<Ticket[]>
+  /** Oldest first; null when there is no such ticket. */
+  timeline: (id: number) => Promise<TimelineEntry[] | null>
+}
+
+export type DeliveryReader = {
+  deliveries: (query: DeliveryQuery) => Promise<StoredDelivery[]>
+  delivery: (id: number) => Promise<(StoredDelivery & { body: string | Uint8Array | null }) | null>
+}
+
+/**
+ * Everything that is kept. The guarantees that every engine owes, and that `test/contract/store.ts` holds it to:
+ * a promise of `submit` or `changeTicket` resolves only after the commit is on disk; ticket, history, delivery and
+ * job commit together or not at all; one (platform, account, external id) is one ticket; one (source, key) is one
+ * delivery. Rejects with AppError `unavailable` when it cannot commit or its queue is full.
+ */
+export type Store = TicketReader &
+  DeliveryReader & {
+    submit: (submission: Submission) => Promise<Receipt>
+    /** Null when there is no such ticket. */
+    changeTicket: (id: number, change: TicketChange) => Promise<Ticket | null>
+    /** Forgets deliveries received before this time (ms); returns how many went. */
+    prune: (before: number) => Promise<number>
+    /** Makes a small commit. Rejects with AppError `unavailable`, saying why, when the disk does not take it. */
+    probe: () => Promise<void>
+    /** Submissions that wait for a commit. */
+    queued: () => number
+    /** Commits what is queued, then releases the files. */
+    close: () => Promise<void>
+  }
