@@ -7,7 +7,12 @@ const schema = {
     type: 'object',
     required: ['title', 'description'],
     properties: {
-      title: text, description: text, category: text, customer_email: { type: 'string', format: 'email' }, id: text, platform: text,
+      title: text,
+      description: text,
+      category: text,
+      customer_email: { type: 'string', format: 'email' },
+      id: text,
+      platform: text,
       priority: { enum: ['low', 'medium', 'high', 'urgent'] },
       metadata: { type: 'object' },
     },

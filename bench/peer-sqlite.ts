@@ -9,7 +9,8 @@ db.exec(`
   pragma journal_mode = wal; pragma synchronous = full;
   create table if not exists tickets (id integer primary key, title text, description text, category text, priority text,
     email text, external_id text, platform text, metadata text, created_at integer)`)
-const insert = db.prepare(`insert into tickets (title, description, category, priority, email, external_id, platform, metadata,
+const insert =
+  db.prepare(`insert into tickets (title, description, category, priority, email, external_id, platform, metadata,
   created_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 const [begin, commit] = [db.prepare('begin'), db.prepare('commit')]
 
@@ -23,8 +24,15 @@ function flush(): void {
     const { title, description, category, priority, customer_email, id, platform, metadata } = ticket
     const now = Date.now()
     const { lastInsertRowid } = insert.run(
-      title ?? null, description ?? null, category ?? null, priority ?? null, customer_email ?? null, id ?? null, platform ?? null,
-      JSON.stringify(metadata), now,
+      title ?? null,
+      description ?? null,
+      category ?? null,
+      priority ?? null,
+      customer_email ?? null,
+      id ?? null,
+      platform ?? null,
+      JSON.stringify(metadata),
+      now,
     )
     return JSON.stringify({ ...ticket, id: Number(lastInsertRowid), created_at: now })
   })

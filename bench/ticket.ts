@@ -14,5 +14,10 @@ export const ticket = JSON.stringify({
   customer_email: 'support.lead@customer.example',
   id: `ext-${ID}`,
   platform: 'custom_system',
-  metadata: { source_url: 'https://custom-system.example/ticket/789', department: 'support', region: 'eu-central', build: 4711 },
+  metadata: {
+    source_url: 'https://custom-system.example/ticket/789',
+    department: 'support',
+    region: 'eu-central',
+    build: 4711,
+  },
 })

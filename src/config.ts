@@ -29,7 +29,9 @@ const Environment = z
       }),
     PORT: whole('PORT', { min: 0, max: 65535, preset: 8000 }),
     TICKETFLOW_DATA_DIR: z.string().default('./data'),
-    TICKETFLOW_LOG_LEVEL: z.enum(LOG_LEVELS, { error: `TICKETFLOW_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
+    TICKETFLOW_LOG_LEVEL: z
+      .enum(LOG_LEVELS, { error: `TICKETFLOW_LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}` })
+      .default('info'),
     TICKETFLOW_BODY_LIMIT: whole('TICKETFLOW_BODY_LIMIT', { min: 1024, max: 67_108_864, preset: 1_048_576 }),
     TICKETFLOW_RETENTION_DAYS: whole('TICKETFLOW_RETENTION_DAYS', { min: 3, max: 36_500, preset: 30 }),
     TICKETFLOW_MAX_QUEUED: whole('TICKETFLOW_MAX_QUEUED', { min: 1, max: 1_000_000, preset: 10_000 }),

@@ -16,11 +16,22 @@ export type Server = { url: string; close: () => Promise<void> }
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
 export async function startServer(config: Config): Promise<Server> {
   const { log, flush } = createLog(config.logLevel)
-  const store = await openSqliteStore({ directory: config.dataDir, maxQueued: config.maxQueued, maxQueuedBytes: QUEUE_BYTES })
+  const store = await openSqliteStore({
+    directory: config.dataDir,
+    maxQueued: config.maxQueued,
+    maxQueuedBytes: QUEUE_BYTES,
+  })
   try {
     const intake = createIntake({ store, platforms: await loadPlatforms(), bodyLimit: config.bodyLimit, statusOf })
     const metrics = createMetrics(store.queued)
-    const app = await createApp({ store, intake, metrics, log, bodyLimit: config.bodyLimit, requestTimeoutMs: config.requestTimeoutMs })
+    const app = await createApp({
+      store,
+      intake,
+      metrics,
+      log,
+      bodyLimit: config.bodyLimit,
+      requestTimeoutMs: config.requestTimeoutMs,
+    })
     const stopHousekeeping = startHousekeeping({
       store,
       retentionDays: config.retentionDays,

@@ -36,5 +36,9 @@ export function fail(code: ErrorCode, detail: string): never {
 export function failFields(errors: FieldError[]): never {
   const [first] = errors
   if (errors.length === 1 && first) throw new AppError('malformed', first.message)
-  throw new AppError('malformed', `${errors.length} fields are not valid: ${errors.map((e) => e.field).join(', ')}`, errors)
+  throw new AppError(
+    'malformed',
+    `${errors.length} fields are not valid: ${errors.map((e) => e.field).join(', ')}`,
+    errors,
+  )
 }

@@ -5,8 +5,8 @@ import { wellFormed } from './text.ts'
 export const MAX_DEPTH = 64
 export const MAX_KEYS = 100_000
 
-// A number that a double cannot hold: 16 digits and more in a row, or an exponent of three.
-const LOSSY_NUMBER = /[:,[\s]-?(?:\d{16}|[\d.]{1,400}[eE]\+?\d{3})/
+// What a number that a double cannot hold looks like: 16 digits and more in a row, or an exponent of three.
+const LOSSY_NUMBER = /\d{16}|\d[eE]\+?\d{3}/
 // The only way for a NUL or a lone surrogate into valid UTF-8 text: as an escape.
 const UNSAFE_ESCAPE = /\\u(?:0000|[dD][89a-fA-F])/
 
@@ -20,7 +20,7 @@ export function parseJson(text: string): unknown {
   try {
     const value: unknown = LOSSY_NUMBER.test(body) ? JSON.parse(body, keepDigits) : JSON.parse(body)
     checkBounds(value)
-    return UNSAFE_ESCAPE.test(body) ? clean(value) : value
+    return body.includes('\\u') && UNSAFE_ESCAPE.test(body) ? clean(value) : value
   } catch (error) {
     if (error instanceof SyntaxError) fail('malformed', `Body is not valid JSON: ${describe(error)}`)
     throw error

@@ -24,7 +24,12 @@ export function clip(text: string, limit: number): string {
     end = index + segment.length
   }
   // A single "character" longer than the limit (a pile of combining marks) is cut between code points.
-  return end > 0 ? text.slice(0, end) : text.slice(0, limit).toWellFormed().replace(/\u{FFFD}$/u, '')
+  return end > 0
+    ? text.slice(0, end)
+    : text
+        .slice(0, limit)
+        .toWellFormed()
+        .replace(/\u{FFFD}$/u, '')
 }
 
 /** One `@`, no spaces or brackets, and a domain with a dot. Deliverability is not ours to judge. */

@@ -44,7 +44,11 @@ export type Ticket = {
 }
 
 /** What a person may change on a ticket. */
-export type TicketChange = { status?: Status | undefined; priority?: Priority | undefined; category?: string | undefined }
+export type TicketChange = {
+  status?: Status | undefined
+  priority?: Priority | undefined
+  category?: string | undefined
+}
 
 export type FieldChange = { from: unknown; to: unknown }
 
@@ -67,7 +71,14 @@ export function resolvedAt(before: Pick<Ticket, 'status' | 'resolvedAt'>, status
   return before.resolvedAt ?? now
 }
 
-const timestamp = (ms: number | null) => (ms === null ? 'null' : `"${new Date(ms).toISOString()}"`)
+/** The last timestamp written: a new ticket has the same one twice, and a busy server the next ticket too. */
+const last = { ms: Number.NaN, json: '' }
+
+function timestamp(ms: number | null): string {
+  if (ms === null) return 'null'
+  if (ms !== last.ms) Object.assign(last, { ms, json: `"${new Date(ms).toISOString()}"` })
+  return last.json
+}
 
 /**
  * The ticket as JSON text, the one shape in which it is ever shown. Text instead of an object, because the

@@ -12,7 +12,14 @@ export const deliveryRoutes = (store: DeliveryReader) => async (app: App) => {
 
   app.get(
     '/deliveries',
-    { schema: { tags, summary: 'Requests to the webhook, newest first', querystring: Filters, response: { 200: DeliveryPage, ...Errors } } },
+    {
+      schema: {
+        tags,
+        summary: 'Requests to the webhook, newest first',
+        querystring: Filters,
+        response: { 200: DeliveryPage, ...Errors },
+      },
+    },
     async ({ query: { outcome, cursor, limit } }) => {
       const found = await store.deliveries({ outcome, before: cursor, limit: limit + 1 })
       const deliveries = found.slice(0, limit)
@@ -22,9 +29,17 @@ export const deliveryRoutes = (store: DeliveryReader) => async (app: App) => {
 
   app.get(
     '/deliveries/:id',
-    { schema: { tags, summary: 'One request with its body', params: Id, response: { 200: DeliveryWithBody, ...Errors } } },
+    {
+      schema: {
+        tags,
+        summary: 'One request with its body',
+        params: Id,
+        response: { 200: DeliveryWithBody, ...Errors },
+      },
+    },
     async ({ params: { id } }) => {
-      const { body, ...delivery } = (await store.delivery(id)) ?? fail('not_found', `No delivery ${id}; they are kept for a limited time`)
+      const { body, ...delivery } =
+        (await store.delivery(id)) ?? fail('not_found', `No delivery ${id}; they are kept for a limited time`)
       const isText = typeof body === 'string'
       return {
         ...wire(delivery),

@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger'
-import scalar from '@scalar/fastify-api-reference'
+import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 
 import type { App } from './app.ts'
@@ -19,9 +19,10 @@ export async function documentation(app: App): Promise<void> {
     transformObject: jsonSchemaTransformObject,
   })
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
-  // Self-contained: the page asks no other host for a font, a script or an agent.
-  await app.register(scalar, {
+  // Self-contained: the page asks no other host for anything.
+  await app.register(swaggerUi, {
     routePrefix: '/docs',
-    configuration: { url: '/openapi.json', withDefaultFonts: false, telemetry: false, hideClientButton: true },
+    theme: { title: 'TicketFlow AI API' },
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: true },
   })
 }

@@ -22,9 +22,15 @@ const RETRY_AFTER_S = 1
 
 /** Fastify's own refusals in our words. */
 const FASTIFY: Readonly<Record<string, AppError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: new AppError('too_large', 'Body is too large; TICKETFLOW_BODY_LIMIT sets how large one may be'),
+  FST_ERR_CTP_BODY_TOO_LARGE: new AppError(
+    'too_large',
+    'Body is too large; TICKETFLOW_BODY_LIMIT sets how large one may be',
+  ),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: new AppError('malformed', 'Content-Length does not match the length of the body'),
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: new AppError('unsupported', 'Content-Type is not a media type; send application/json'),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: new AppError(
+    'unsupported',
+    'Content-Type is not a media type; send application/json',
+  ),
   FST_ERR_CTP_INVALID_JSON_BODY: new AppError('malformed', 'Body is not valid JSON'),
   FST_ERR_CTP_EMPTY_JSON_BODY: new AppError('malformed', 'Body is empty'),
   FST_ERR_BAD_URL: new AppError('malformed', 'URL is not valid'),
@@ -56,7 +62,8 @@ export const statusOf = (error: unknown): number => {
 
 export function errorBody(error: unknown): { detail: string; errors?: AppError['errors'] } {
   const refusal = refusalOf(error)
-  if (refusal === null) return { detail: 'Internal error; the request is on record, and its X-Request-Id finds it in the log' }
+  if (refusal === null)
+    return { detail: 'Internal error; the request is on record, and its X-Request-Id finds it in the log' }
   return refusal.errors.length > 0 ? { detail: refusal.message, errors: refusal.errors } : { detail: refusal.message }
 }
 
@@ -65,5 +72,8 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   const status = statusOf(error)
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
-  return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(errorBody(error)))
+  return reply
+    .code(status)
+    .type('application/json; charset=utf-8')
+    .send(JSON.stringify(errorBody(error)))
 }

@@ -10,17 +10,21 @@ export function createMetrics(queued: () => number): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const deliveries = new Counter({
-    name: 'ticketflow_deliveries_total', help: 'Requests to the webhook', labelNames: ['outcome'], registers: [registry],
+    name: 'ticketflow_deliveries_total',
+    help: 'Requests to the webhook',
+    labelNames: ['outcome'],
+    registers: [registry],
   })
   const duration = new Histogram({
-    name: 'ticketflow_delivery_duration_seconds', help: 'From the request to its answer',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5], registers: [registry],
+    name: 'ticketflow_delivery_duration_seconds',
+    help: 'From the request to its answer',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
   })
-  new Gauge({
-    name: 'ticketflow_queued_deliveries', help: 'Deliveries that wait for a commit', registers: [registry],
-    collect() {
-      this.set(queued())
-    },
+  const waiting = new Gauge({
+    name: 'ticketflow_queued_deliveries',
+    help: 'Deliveries that wait for a commit',
+    registers: [registry],
   })
   return {
     delivery: (outcome, seconds) => {
@@ -28,6 +32,9 @@ export function createMetrics(queued: () => number): Metrics {
       duration.observe(seconds)
     },
     contentType: registry.contentType,
-    text: () => registry.metrics(),
+    text: () => {
+      waiting.set(queued())
+      return registry.metrics()
+    },
   }
 }

@@ -96,7 +96,9 @@ export const DeliveryWithBody = Delivery.extend({
   body_encoding: z.enum(['utf8', 'base64']),
 }).meta({ id: 'DeliveryWithBody' })
 
-export const DeliveryPage = z.object({ deliveries: z.array(Delivery), next: z.string().nullable() }).meta({ id: 'DeliveryPage' })
+export const DeliveryPage = z
+  .object({ deliveries: z.array(Delivery), next: z.string().nullable() })
+  .meta({ id: 'DeliveryPage' })
 
 const Refusal = z
   .object({

@@ -14,7 +14,12 @@ const Filters = z.object({
   priority: z.enum(PRIORITIES).optional(),
   category: word.optional(),
   platform: word.optional(),
-  q: z.string().max(500).transform((q) => q.trim() || undefined).optional().describe('Words that all occur; `word*` for a prefix'),
+  q: z
+    .string()
+    .max(500)
+    .transform((q) => q.trim() || undefined)
+    .optional()
+    .describe('Words that all occur; `word*` for a prefix'),
   ...page,
 })
 
@@ -31,7 +36,14 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
 
   app.get(
     '/tickets',
-    { schema: { tags, summary: 'Tickets, newest first', querystring: Filters, response: { 200: asText(TicketPage), ...Errors } } },
+    {
+      schema: {
+        tags,
+        summary: 'Tickets, newest first',
+        querystring: Filters,
+        response: { 200: asText(TicketPage), ...Errors },
+      },
+    },
     async ({ query: { limit, cursor, ...filters } }, reply) => {
       const found = await store.tickets({ ...filters, before: cursor, limit: limit + 1 })
       const tickets = found.slice(0, limit)
@@ -53,7 +65,15 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
 
   app.patch(
     '/tickets/:id',
-    { schema: { tags, summary: 'Change status, priority or category', params: Id, body: Change, response: { 200: asText(Ticket), ...Errors } } },
+    {
+      schema: {
+        tags,
+        summary: 'Change status, priority or category',
+        params: Id,
+        body: Change,
+        response: { 200: asText(Ticket), ...Errors },
+      },
+    },
     async ({ params: { id }, body }, reply) => {
       const ticket = (await store.changeTicket(id, body)) ?? fail('not_found', `No ticket ${id}`)
       reply.type(JSON_TYPE)
@@ -65,7 +85,9 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
     '/tickets/:id/timeline',
     {
       schema: {
-        tags, summary: 'What happened to a ticket, oldest first', params: Id,
+        tags,
+        summary: 'What happened to a ticket, oldest first',
+        params: Id,
         response: { 200: z.object({ timeline: z.array(TimelineEntry) }), ...Errors },
       },
     },
@@ -73,7 +95,11 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
       const entries = (await store.timeline(id)) ?? fail('not_found', `No ticket ${id}`)
       return {
         timeline: entries.map(({ kind, at, actor, deliveryId, changes }) => ({
-          kind, at: new Date(at).toISOString(), actor, delivery_id: deliveryId, changes,
+          kind,
+          at: new Date(at).toISOString(),
+          actor,
+          delivery_id: deliveryId,
+          changes,
         })),
       }
     },

@@ -32,10 +32,14 @@ export const webhookRoutes =
     app.setErrorHandler(refuse)
 
     const one = operation('Receive one ticket', FlatTicket, Ticket)
-    app.post(WEBHOOK_PATH, one, async (request, reply) => answer(request, reply, await intake.ticket(rawRequest(request))))
+    app.post(WEBHOOK_PATH, one, async (request, reply) =>
+      answer(request, reply, await intake.ticket(rawRequest(request))),
+    )
 
     const many = operation('Receive up to 1,000 tickets', z.array(FlatTicket), BatchResult)
-    app.post(`${WEBHOOK_PATH}/batch`, many, async (request, reply) => answer(request, reply, await intake.batch(rawRequest(request))))
+    app.post(`${WEBHOOK_PATH}/batch`, many, async (request, reply) =>
+      answer(request, reply, await intake.batch(rawRequest(request))),
+    )
 
     const byHand = operation('Create a ticket by hand', FlatTicket, Ticket, 201)
     app.post('/api/tickets', byHand, async (request, reply) => {
@@ -49,49 +53,62 @@ export const webhookRoutes =
       app.route({ method: ['PUT', 'PATCH', 'DELETE'], url, schema: { hide: true }, handler: refuseMethod })
     }
 
-    app.get(`${WEBHOOK_PATH}/health`, { schema: { tags: ['webhook'], summary: 'Whether the webhook can take tickets' } }, async (request, reply) => {
-      try {
-        await store.probe()
-        return HEALTHY
-      } catch (error) {
-        request.log.error({ err: error }, 'the store cannot commit')
-        return reply.code(503).header('retry-after', '5').send({ ...HEALTHY, status: 'unhealthy' })
-      }
-    })
+    app.get(
+      `${WEBHOOK_PATH}/health`,
+      { schema: { tags: ['webhook'], summary: 'Whether the webhook can take tickets' } },
+      async (request, reply) => {
+        try {
+          await store.probe()
+          return HEALTHY
+        } catch (error) {
+          request.log.error({ err: error }, 'the store cannot commit')
+          return reply
+            .code(503)
+            .header('retry-after', '5')
+            .send({ ...HEALTHY, status: 'unhealthy' })
+        }
+      },
+    )
 
     function answer(request: FastifyRequest, reply: FastifyReply, receipt: Receipt): FastifyReply {
-      observe(request, reply, receipt.outcome, 200, receipt)
+      const { outcome, ticketId, deliveryId } = receipt
+      observe(metrics, request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
       if (receipt.replayed) reply.header('idempotency-replayed', 'true')
       return reply.type(JSON_TYPE).send(receipt.answer)
     }
 
     /** A request that was refused before the intake saw it is put on record here; the intake records its own. */
     async function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-      const status = statusOf(error)
-      if (!Buffer.isBuffer(request.body) && request.method !== 'GET' && request.method !== 'HEAD') {
-        await intake.refuse(rawRequest(request), refusalOf(error)?.message ?? 'Internal error', status).catch((cause: unknown) => {
+      const reason = refusalOf(error)?.message ?? 'Internal error'
+      if (request.body === undefined && request.method !== 'GET' && request.method !== 'HEAD') {
+        try {
+          await intake.refuse(rawRequest(request), reason, statusOf(error))
+        } catch (cause) {
           request.log.error({ err: cause, request_id: request.id }, 'a refused request could not be put on record')
-        })
+        }
       }
-      observe(request, reply, 'rejected', status, null, refusalOf(error)?.message)
-      return sendError(error, request, reply)
-    }
-
-    /** One line and one count a delivery, with all its facts and nothing that the sender wrote. */
-    function observe(
-      request: FastifyRequest, reply: FastifyReply, outcome: string, status: number, receipt: Receipt | null, reason?: string,
-    ): void {
-      const ms = reply.elapsedTime
-      metrics.delivery(outcome, ms / 1000)
-      const facts = {
-        outcome, status, ticket: receipt?.ticketId, delivery: receipt?.deliveryId, reason,
-        method: request.method, path: request.url, address: request.ip, bytes: Buffer.isBuffer(request.body) ? request.body.length : undefined,
-        ms: Math.round(ms * 100) / 100, request_id: request.id,
-      }
-      if (status >= 500) request.log.error(facts, 'delivery')
-      else request.log.info(facts, 'delivery')
+      sendError(error, request, reply)
+      observe(metrics, request, reply, { outcome: 'rejected', reason })
+      return reply
     }
   }
+
+/** One line and one count a delivery, with all its facts and nothing of its body. */
+function observe(metrics: Metrics, request: FastifyRequest, reply: FastifyReply, facts: Record<string, unknown>): void {
+  const ms = reply.elapsedTime
+  metrics.delivery(String(facts['outcome']), ms / 1000)
+  const line = {
+    ...facts,
+    status: reply.statusCode,
+    method: request.method,
+    path: request.url,
+    address: request.ip,
+    bytes: Buffer.isBuffer(request.body) ? request.body.length : undefined,
+    ms: Math.round(ms * 100) / 100,
+    request_id: request.id,
+  }
+  request.log[reply.statusCode >= 500 ? 'error' : 'info'](line, 'delivery')
+}
 
 function refuseMethod(_request: FastifyRequest, reply: FastifyReply): never {
   reply.header('allow', 'GET, HEAD, POST')

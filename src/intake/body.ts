@@ -11,14 +11,22 @@ import { checkBounds, isObject, parseJson } from '../core/json.ts'
 import { wellFormed } from '../core/text.ts'
 import { headerOf, type RawRequest } from './request.ts'
 
-const DECODERS = { gzip: promisify(gunzip), 'x-gzip': promisify(gunzip), deflate: promisify(inflate), br: promisify(brotliDecompress) }
+const DECODERS = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+}
 
 /** The body as the sender wrote it: inflated when it was sent compressed, within `limit` bytes. */
 export async function inflateBody(request: RawRequest, encoding: string, limit: number): Promise<Buffer> {
   const decode = Object.entries(DECODERS).find(([name]) => name === encoding.trim().toLowerCase())?.[1]
   if (decode === undefined) {
     if (encoding.trim().toLowerCase() === 'identity') return request.body
-    return fail('unsupported', `Content-Encoding ${encoding.slice(0, 40)} is not supported; send gzip, deflate, br or none`)
+    return fail(
+      'unsupported',
+      `Content-Encoding ${encoding.slice(0, 40)} is not supported; send gzip, deflate, br or none`,
+    )
   }
   try {
     return await decode(request.body, { maxOutputLength: limit })
@@ -34,7 +42,8 @@ export async function inflateBody(request: RawRequest, encoding: string, limit: 
  */
 export async function parseBody(request: RawRequest, body: Buffer): Promise<unknown> {
   const type = (headerOf(request, 'content-type') ?? '').toLowerCase()
-  if (type.startsWith('multipart/')) return formPayload(await parseMultipart(type, headerOf(request, 'content-type') ?? '', body))
+  if (type.startsWith('multipart/'))
+    return formPayload(await parseMultipart(type, headerOf(request, 'content-type') ?? '', body))
   const first = firstCharacter(body)
   const isForm = type.startsWith('application/x-www-form-urlencoded')
   if (first === '<' || /[/+]xml\b/.test(type)) {
@@ -64,14 +73,16 @@ function parseForm(body: Buffer, type: string): Record<string, unknown> {
       plainObjects: true,
     })
   } catch (error) {
-    if (error instanceof RangeError) fail('malformed', `Form has too many or too deeply nested fields: ${error.message}`)
+    if (error instanceof RangeError)
+      fail('malformed', `Form has too many or too deeply nested fields: ${error.message}`)
     throw error
   }
 }
 
 /** The fields of a multipart form. Files are not tickets: their names and sizes are kept, their bytes are in the raw body. */
 async function parseMultipart(type: string, header: string, body: Buffer): Promise<Record<string, unknown>> {
-  if (!type.startsWith('multipart/form-data')) fail('unsupported', `${type.slice(0, 40)} is not supported; send multipart/form-data`)
+  if (!type.startsWith('multipart/form-data'))
+    fail('unsupported', `${type.slice(0, 40)} is not supported; send multipart/form-data`)
   const pairs: [string, string][] = []
   const files: Record<string, unknown>[] = []
   try {

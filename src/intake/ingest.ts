@@ -30,7 +30,10 @@ export function createIntake(deps: {
 }): Intake {
   const { store, platforms, bodyLimit, statusOf } = deps
 
-  async function run(request: RawRequest, submit: (request: RawRequest, delivery: NewDelivery, payload: unknown) => Promise<Receipt>) {
+  async function run(
+    request: RawRequest,
+    submit: (request: RawRequest, delivery: NewDelivery, payload: unknown) => Promise<Receipt>,
+  ) {
     let sender: Sender | null = null
     let { body } = request
     try {
@@ -57,7 +60,8 @@ export function createIntake(deps: {
 
   async function submitBatch(request: RawRequest, delivery: NewDelivery, payload: unknown): Promise<Receipt> {
     if (!Array.isArray(payload)) return fail('malformed', 'Body must be a JSON array of tickets')
-    if (payload.length > BATCH_LIMIT) return fail('malformed', `A batch has at most ${BATCH_LIMIT} tickets, not ${payload.length}`)
+    if (payload.length > BATCH_LIMIT)
+      return fail('malformed', `A batch has at most ${BATCH_LIMIT} tickets, not ${payload.length}`)
     const items = payload.map((item: unknown) => itemOf(request, delivery, item))
     const receipt = await store.submit({ kind: 'batch', delivery, items })
     return receipt.keyReused ? refuseReuse() : receipt
@@ -93,6 +97,7 @@ export function createIntake(deps: {
   }
 }
 
-const refuseReuse = () => fail('key_reused', 'This Idempotency-Key was used before with another body; use a new key for a new ticket')
+const refuseReuse = () =>
+  fail('key_reused', 'This Idempotency-Key was used before with another body; use a new key for a new ticket')
 
 const reasonOf = (error: unknown) => (error instanceof AppError ? error.message : 'Internal error')

@@ -1,6 +1,11 @@
 import { AppError } from '../core/errors.ts'
 
-type Waiting<Item, Result> = { item: Item; weight: number; resolve: (result: Result) => void; reject: (error: unknown) => void }
+type Waiting<Item, Result> = {
+  item: Item
+  weight: number
+  resolve: (result: Result) => void
+  reject: (error: unknown) => void
+}
 
 export type GroupCommit<Item, Result> = {
   add: (item: Item) => Promise<Result>
@@ -30,7 +35,9 @@ export function createGroupCommit<Item, Result>(options: {
   function add(item: Item): Promise<Result> {
     const weight = weigh(item)
     if (waiting.length >= maxItems || (bytes + weight > maxBytes && waiting.length > 0)) {
-      return Promise.reject(new AppError('unavailable', 'Too many deliveries are waiting to be stored; send this one again'))
+      return Promise.reject(
+        new AppError('unavailable', 'Too many deliveries are waiting to be stored; send this one again'),
+      )
     }
     bytes += weight
     return new Promise((resolve, reject) => {

@@ -24,7 +24,9 @@ export function prepareDirectory(directory: string): void {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (cause) {
-    throw new StoreError(`Data directory ${directory} cannot be written; set TICKETFLOW_DATA_DIR to one that can`, { cause })
+    throw new StoreError(`Data directory ${directory} cannot be written; set TICKETFLOW_DATA_DIR to one that can`, {
+      cause,
+    })
   }
 }
 
@@ -39,7 +41,10 @@ export function lockDirectory(directory: string): () => void {
   } catch (cause) {
     lock.close()
     if (isBusy(cause)) {
-      throw new StoreError(`Data directory ${directory} is in use by another running server; stop it or set TICKETFLOW_DATA_DIR`, { cause })
+      throw new StoreError(
+        `Data directory ${directory} is in use by another running server; stop it or set TICKETFLOW_DATA_DIR`,
+        { cause },
+      )
     }
     throw new StoreError(`Data directory ${directory} cannot be locked: ${String(cause)}`, { cause })
   }
@@ -77,7 +82,9 @@ export function openStore(path: string): DatabaseSync {
     return db
   } catch (cause) {
     if (cause instanceof StoreError) throw cause
-    throw new StoreError(`Store ${path} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new StoreError(`Store ${path} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
   }
 }
 
@@ -88,7 +95,9 @@ export function openReadOnly(path: string): DatabaseSync {
     db.exec('pragma cache_size = -16384; pragma query_only = on')
     return db
   } catch (cause) {
-    throw new StoreError(`Store ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new StoreError(`Store ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
   }
 }
 
@@ -121,7 +130,9 @@ function migrate(db: DatabaseSync, path: string): void {
   for (let version = schemaVersion(db); version < steps.length; version += 1) {
     const sql = steps[version]
     // The version is part of the transaction, so a crash leaves either the old schema or the new one.
-    db.exec(`begin immediate; ${sql}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${version + 1}; commit`)
+    db.exec(
+      `begin immediate; ${sql}; pragma application_id = ${APPLICATION_ID}; pragma user_version = ${version + 1}; commit`,
+    )
   }
 }
 

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 
 import { AppError } from '../core/errors.ts'
+import { isEmail } from '../core/text.ts'
 import { indexPath, integer } from './sqlite-files.ts'
 import type { TicketQuery } from './store.ts'
 
@@ -19,11 +20,14 @@ const PATIENCE = 20_000
 const FACETS = ['status', 'priority', 'category', 'platform'] as const
 type Facet = (typeof FACETS)[number]
 
-// `people` is who and which: what is pasted into a search box beside words.
-const COLUMNS = `t.id, title, description, concat_ws(' ', user_email, user_id, external_id) as people, status, priority, category,
-  platform`
-/** A row of COLUMNS, as the writer's strict tables hold it. */
-type IndexedRow = { id: number; title: string; description: string; people: string } & Record<Facet, string>
+// All that a ticket is found by, as one text: its words, who sent it and which it is, and a word for each facet's value
+// (its bytes in hex, so that it is one word whatever it holds). One text, because the index keeps no columns: it answers
+// which tickets, newest first, and not where in them, for a quarter of the size.
+const TEXT = `concat_ws(' ', title, description, user_email, user_id, external_id,
+  ${FACETS.map((facet) => `'${facet}' || hex(${facet})`).join(', ')}, 'email' || hex(lower(user_email)))`
+
+/** Ticket id, TEXT and, of a changed ticket, the history entry that told. */
+type IndexedRow = [id: number, text: string, entryId: number]
 
 export type SearchIndex = ReturnType<typeof openIndex>
 
@@ -34,17 +38,23 @@ export type SearchIndex = ReturnType<typeof openIndex>
  */
 export function openIndex(directory: string, store: DatabaseSync) {
   const db = openOrRecreate(indexPath(directory))
-  const put = db.prepare('insert or replace into search (rowid, title, description, people, facets) values (?, ?, ?, ?, ?)')
+  const add = db.prepare('insert into search (rowid, text) values (?, ?)')
+  const replace = db.prepare('insert or replace into search (rowid, text) values (?, ?)')
   const progress = db.prepare('select ticket_id, entry_id from progress')
   const setProgress = db.prepare('update progress set ticket_id = ?, entry_id = ?')
-  const newTickets = store.prepare(`select ${COLUMNS} from tickets t where id > ? order by id limit ?`)
+  const newTickets = store.prepare(`select id, ${TEXT} from tickets where id > ? order by id limit ?`)
   const newEntries = store.prepare(`
-    select max(e.id) as entry_id, ${COLUMNS} from (select id, ticket_id from timeline where id > ? order by id limit ?) e
+    select t.id, ${TEXT}, max(e.id) from (select id, ticket_id from timeline where id > ? order by id limit ?) e
     join tickets t on t.id = e.ticket_id group by t.id`)
+  newTickets.setReturnArrays(true)
+  newEntries.setReturnArrays(true)
   const done = { ticket: 0, entry: 0 }
-  const open = { since: 0, tickets: 0 }
+  const batch = { since: 0, tickets: 0 }
   readProgress()
-  if (done.ticket > integer(store, 'select max(id) from tickets') || done.entry > integer(store, 'select max(id) from timeline')) {
+  if (
+    done.ticket > integer(store, 'select max(id) from tickets') ||
+    done.entry > integer(store, 'select max(id) from timeline')
+  ) {
     startOver() // the store was put back to an earlier state
   }
 
@@ -61,33 +71,44 @@ export function openIndex(directory: string, store: DatabaseSync) {
 
   /** How many tickets and history entries are not indexed yet. */
   function behind(): number {
-    return integer(store, 'select max(id) from tickets') - done.ticket + integer(store, 'select max(id) from timeline') - done.entry
+    return (
+      integer(store, 'select max(id) from tickets') -
+      done.ticket +
+      integer(store, 'select max(id) from timeline') -
+      done.entry
+    )
   }
 
   /** Indexes the next few tickets that are new or changed; false when there was nothing to do. */
   function step(): boolean {
-    const tickets = newTickets.all(done.ticket, CHUNK)
-    const entries = tickets.length < CHUNK ? newEntries.all(done.entry, CHUNK) : []
-    const rows = [...tickets, ...entries]
-    if (rows.length > 0) {
-      begin()
-      for (const { id, title, description, people, status, priority, category, platform } of rows as IndexedRow[]) {
-        const facets = facetWords({ status, priority, category, platform })
-        // Contentless tables replace a whole row, so a changed ticket is indexed like a new one.
-        put.run(id, title, description, people, facets)
-      }
-      open.tickets += rows.length
-      done.ticket = Number(tickets.at(-1)?.['id'] ?? done.ticket)
-      done.entry = Math.max(done.entry, ...entries.map((entry) => Number(entry['entry_id'])))
+    try {
+      return stepOnce()
+    } catch (error) {
+      if (db.isTransaction) db.exec('rollback')
+      readProgress()
+      throw error
     }
-    if (db.isTransaction && (open.tickets >= COMMIT_TICKETS || Date.now() - open.since >= COMMIT_MS)) commit()
-    return rows.length > 0
+  }
+
+  function stepOnce(): boolean {
+    const tickets = newTickets.all(done.ticket, CHUNK) as unknown as IndexedRow[]
+    const entries = tickets.length < CHUNK ? (newEntries.all(done.entry, CHUNK) as unknown as IndexedRow[]) : []
+    if (tickets.length + entries.length > 0) {
+      begin()
+      for (const [id, text] of tickets) add.run(id, text)
+      for (const [id, text] of entries) replace.run(id, text)
+      batch.tickets += tickets.length + entries.length
+      done.ticket = tickets.at(-1)?.[0] ?? done.ticket
+      done.entry = Math.max(done.entry, ...entries.map(([, , entryId]) => entryId))
+    }
+    if (db.isTransaction && (batch.tickets >= COMMIT_TICKETS || Date.now() - batch.since >= COMMIT_MS)) commit()
+    return tickets.length + entries.length > 0
   }
 
   function begin(): void {
     if (db.isTransaction) return
     db.exec('begin immediate')
-    Object.assign(open, { since: Date.now(), tickets: 0 })
+    Object.assign(batch, { since: Date.now(), tickets: 0 })
   }
 
   function commit(): void {
@@ -99,7 +120,10 @@ export function openIndex(directory: string, store: DatabaseSync) {
   function catchUp(): void {
     const missing = behind()
     if (missing > PATIENCE) {
-      throw new AppError('unavailable', `The search index is being built (${missing} tickets to go); ask again in a moment`)
+      throw new AppError(
+        'unavailable',
+        `The search index is being built (${missing} tickets to go); ask again in a moment`,
+      )
     }
     while (step());
   }
@@ -116,7 +140,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
       .map((row) => Number(row['id']))
   }
 
-    function close(): void {
+  function close(): void {
     if (db.isTransaction) commit()
     db.close()
   }
@@ -146,8 +170,8 @@ function open(path: string): DatabaseSync {
   }
   db.exec(`
     begin immediate;
-    create virtual table search using fts5(title, description, people, facets,
-      content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2');
+    create virtual table search using fts5(text,
+      content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2');
     create table progress (ticket_id integer not null, entry_id integer not null) strict;
     insert into search (search, rank) values ('hashsize', ${HASH_BYTES});
     insert into progress values (0, 0);
@@ -156,18 +180,20 @@ function open(path: string): DatabaseSync {
   return db
 }
 
-/** A filter's value as one word, whatever it holds: the facet and the value's bytes in hex. */
-const facetWord = (facet: Facet, value: string) => `${facet}${Buffer.from(value).toString('hex')}`
+const facetWord = (facet: Facet | 'email', value: string) => `"${facet}${Buffer.from(value).toString('hex')}"`
 
-const facetWords = (values: Record<Facet, string>) => FACETS.map((facet) => facetWord(facet, values[facet])).join(' ')
+const filter = (facet: Facet, value: string | undefined) => (value === undefined ? [] : [facetWord(facet, value)])
 
-const filter = (facet: Facet, value: string | undefined) => (value === undefined ? [] : [`facets:"${facetWord(facet, value)}"`])
-
-/** Each word quoted, so that no input is query syntax; an e-mail address becomes a phrase; a final `*` is a prefix. */
+/** Each word quoted, so that no input is query syntax. An e-mail address is one word; a final `*` asks for a prefix. */
 function words(q: string | undefined): string[] {
-  const parts = (q ?? '').split(/\s+/u).filter((word) => /[\p{L}\p{N}]/u.test(word))
-  return parts.map((word) => {
-    const quoted = `"${word.replace(/\*$/, '').replaceAll('"', '""')}"`
-    return `{title description people}: ${quoted}${word.endsWith('*') ? '*' : ''}`
-  })
+  const found: string[] = []
+  for (const part of (q ?? '').split(/\s+/u)) {
+    if (isEmail(part)) {
+      found.push(facetWord('email', part.toLowerCase()))
+      continue
+    }
+    const parts = part.match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu) ?? []
+    found.push(...parts.map((word, index) => `"${word}"${part.endsWith('*') && index === parts.length - 1 ? '*' : ''}`))
+  }
+  return found
 }

@@ -15,10 +15,16 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     ticket: db.prepare('select * from tickets where id = ?'),
     newest: db.prepare('select * from tickets where id < ? order by id desc limit ?'),
     source: db.prepare('select source from deliveries where id = ?'),
-    timeline: db.prepare(`select kind, at, actor, delivery_id, changes from timeline where ticket_id = ? and changes <> '{}' order by id`),
+    timeline: db.prepare(
+      `select kind, at, actor, delivery_id, changes from timeline where ticket_id = ? and changes <> '{}' order by id`,
+    ),
     deliveries: db.prepare(`select ${DELIVERY} from deliveries where id < ? order by id desc limit ?`),
-    created: db.prepare(`select ${DELIVERY} from deliveries where outcome = 'created' and id < ? order by id desc limit ?`),
-    others: db.prepare(`select ${DELIVERY} from deliveries where outcome = ? and outcome <> 'created' and id < ? order by id desc limit ?`),
+    created: db.prepare(
+      `select ${DELIVERY} from deliveries where outcome = 'created' and id < ? order by id desc limit ?`,
+    ),
+    others: db.prepare(
+      `select ${DELIVERY} from deliveries where outcome = ? and outcome <> 'created' and id < ? order by id desc limit ?`,
+    ),
     delivery: db.prepare(`select ${DELIVERY}, body from deliveries where id = ?`),
   }
 
@@ -42,7 +48,13 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     const row = ticketRow(found)
     // Of a ticket made so long ago that its delivery was pruned, the source is not known any more.
     const actor = String(sql.source.get(row.delivery_id)?.['source'] ?? 'unknown')
-    const created: TimelineEntry = { kind: 'created', at: row.created_at, actor, deliveryId: row.delivery_id, changes: {} }
+    const created: TimelineEntry = {
+      kind: 'created',
+      at: row.created_at,
+      actor,
+      deliveryId: row.delivery_id,
+      changes: {},
+    }
     return [created, ...sql.timeline.all(id).map(entryOf)]
   }
 

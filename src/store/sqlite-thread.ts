@@ -2,10 +2,9 @@ import { extname } from 'node:path'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
 import { AppError, type ErrorCode } from '../core/errors.ts'
-import { openReadOnly, openStore, storePath } from './sqlite-files.ts'
+import { openReadOnly, storePath } from './sqlite-files.ts'
 import { openIndex } from './sqlite-index.ts'
 import { createReader, type SqliteReader } from './sqlite-reader.ts'
-import { createWriter, type SqliteWriter } from './sqlite-writer.ts'
 
 /** How long an idle reader waits before it looks for new tickets to index. */
 const INDEX_PAUSE_MS = 200
@@ -15,15 +14,15 @@ type Reply = { id: number; value?: unknown; error?: { message: string; code?: Er
 
 /** The functions of `Api`, called across a thread. */
 export type Remote<Api> = {
-  [Name in keyof Api]: Api[Name] extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Result> : never
+  [Name in keyof Api]: Api[Name] extends (...args: infer Args) => infer Result
+    ? (...args: Args) => Promise<Result>
+    : never
 } & { stop: () => Promise<void> }
 
-/** Starts a thread that owns one connection to the store in `directory`. Rejects when it cannot be opened. */
-export async function startThread(role: 'reader', directory: string): Promise<Remote<SqliteReader>>
-export async function startThread(role: 'writer', directory: string): Promise<Remote<SqliteWriter>>
-export async function startThread(role: string, directory: string): Promise<Remote<SqliteReader> | Remote<SqliteWriter>> {
+/** Starts the thread that reads the store in `directory` and keeps its index. Rejects when it cannot be opened. */
+export async function startReader(directory: string): Promise<Remote<SqliteReader>> {
   const file = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
-  const worker = new Worker(file, { workerData: { role, directory }, name: `store ${role}` })
+  const worker = new Worker(file, { workerData: directory, name: 'store reader' })
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
   let calls = 0
   let gone: Error | null = null
@@ -40,7 +39,7 @@ export async function startThread(role: string, directory: string): Promise<Remo
     else call?.reject(revive(error))
   })
   worker.on('error', fail)
-  worker.on('exit', () => fail(new AppError('unavailable', `The store's ${role} has stopped`)))
+  worker.on('exit', () => fail(new AppError('unavailable', 'The reader of the store has stopped')))
 
   const call = (method: string, args: unknown[]): Promise<unknown> => {
     if (gone !== null) return Promise.reject(gone)
@@ -53,8 +52,8 @@ export async function startThread(role: string, directory: string): Promise<Remo
   }
   await call('open', [])
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  // The role decides which methods there are; both ends are in this file.
-  return new Proxy({} as Remote<SqliteReader> | Remote<SqliteWriter>, {
+  // Both ends are in this file, so what the proxy calls is there.
+  return new Proxy({} as Remote<SqliteReader>, {
     get: (_target, method: string) => {
       if (method === 'then') return undefined
       if (method !== 'stop') return (...args: unknown[]) => call(method, args)
@@ -71,11 +70,7 @@ function revive(error: NonNullable<Reply['error']>): Error {
   return Object.assign(new Error(error.message), error.errcode === undefined ? {} : { errcode: error.errcode })
 }
 
-function open(role: string, directory: string): { api: object; close: () => void } {
-  if (role === 'writer') {
-    const db = openStore(storePath(directory))
-    return { api: createWriter(db), close: () => db.close() }
-  }
+function open(directory: string): { api: SqliteReader; close: () => void } {
   const db = openReadOnly(storePath(directory))
   const index = openIndex(directory, db)
   let timer: NodeJS.Timeout | NodeJS.Immediate
@@ -92,9 +87,9 @@ function open(role: string, directory: string): { api: object; close: () => void
   return { api: createReader(db, index), close }
 }
 
-if (!isMainThread && parentPort !== null) serve(parentPort, workerData as { role: string; directory: string })
+if (!isMainThread && parentPort !== null) serve(parentPort, String(workerData))
 
-function serve(port: NonNullable<typeof parentPort>, { role, directory }: { role: string; directory: string }): void {
+function serve(port: NonNullable<typeof parentPort>, directory: string): void {
   let store: ReturnType<typeof open> | null = null
   port.on('message', ({ id, method, args }: Call) => {
     try {
@@ -104,10 +99,10 @@ function serve(port: NonNullable<typeof parentPort>, { role, directory }: { role
         return
       }
       if (method === 'open') {
-        store = open(role, directory)
+        store = open(directory)
         return port.postMessage({ id } satisfies Reply)
       }
-      const run = (store?.api as Record<string, (...args: unknown[]) => unknown>)[method]
+      const run = (store?.api as unknown as Record<string, (...args: unknown[]) => unknown>)[method]
       port.postMessage({ id, value: run?.(...args) } satisfies Reply)
     } catch (error) {
       port.postMessage({ id, error: describe(error) } satisfies Reply)

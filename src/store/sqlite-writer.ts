@@ -11,8 +11,21 @@ export type Settled = { receipt: Receipt } | { error: string }
 
 export type SqliteWriter = ReturnType<typeof createWriter>
 
-type Verdict = { outcome: Outcome; status: number; reason: string | null; ticketId: number | null; answer: string | null }
-type Upserted = { outcome: Outcome; reason: string | null; ticketId: number; title: string; answer: string; replayed: boolean }
+type Verdict = {
+  outcome: Outcome
+  status: number
+  reason: string | null
+  ticketId: number | null
+  answer: string | null
+}
+type Upserted = {
+  outcome: Outcome
+  reason: string | null
+  ticketId: number
+  title: string
+  answer: string
+  replayed: boolean
+}
 
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
@@ -67,7 +80,9 @@ export function createWriter(db: DatabaseSync) {
     }
     // Taken as if new: the unique index on the key says whether it is.
     const deliveryId = ids.delivery + 1
-    if (!insertDelivery(deliveryId, delivery, { ...NO_TICKET, outcome: 'created', status: 200, ticketId: ids.ticket + 1 })) {
+    if (
+      !insertDelivery(deliveryId, delivery, { ...NO_TICKET, outcome: 'created', status: 200, ticketId: ids.ticket + 1 })
+    ) {
       return repeat(delivery)
     }
     ids.delivery = deliveryId
@@ -90,7 +105,14 @@ export function createWriter(db: DatabaseSync) {
     const ticketId = first['ticket_id'] === null ? null : Number(first['ticket_id'])
     const reason = `Repeats delivery ${Number(first['id'])}`
     const deliveryId = record(duplicate, { outcome: 'duplicate', status: 200, reason, ticketId, answer: null })
-    return { deliveryId, outcome: 'duplicate', ticketId, answer: answerOf(first, ticketId), replayed: true, keyReused: false }
+    return {
+      deliveryId,
+      outcome: 'duplicate',
+      ticketId,
+      answer: answerOf(first, ticketId),
+      replayed: true,
+      keyReused: false,
+    }
   }
 
   function submitBatch(deliveryId: number, delivery: NewDelivery, items: readonly Item[]): Receipt {
@@ -131,10 +153,18 @@ export function createWriter(db: DatabaseSync) {
       const answer = answerOf(sql.delivery.get(earlier), ticketId)
       return { outcome: 'duplicate', reason: `Repeats delivery ${earlier}`, ticketId, title, answer, replayed: true }
     }
-    const isOld = row.sent_updated_at !== null && draft.sentUpdatedAt !== null && draft.sentUpdatedAt < row.sent_updated_at
+    const isOld =
+      row.sent_updated_at !== null && draft.sentUpdatedAt !== null && draft.sentUpdatedAt < row.sent_updated_at
     const before = ticketOf(row)
     const merged = mergeDraft(before, senderSaid(row), draft, delivery.receivedAt)
-    const entry = { ticketId, at: delivery.receivedAt, actor: delivery.source, deliveryId, changes: merged.changes, fingerprint }
+    const entry = {
+      ticketId,
+      at: delivery.receivedAt,
+      actor: delivery.source,
+      deliveryId,
+      changes: merged.changes,
+      fingerprint,
+    }
     if (isOld) {
       addEntry({ ...entry, kind: 'outdated' })
       const reason = 'Older than what is stored; kept on the timeline only'
@@ -180,24 +210,53 @@ export function createWriter(db: DatabaseSync) {
   function saveTicket(before: TicketRow, ticket: Ticket, said: SenderSaid, sentUpdatedAt: number | null): void {
     sql.keepAnswer.run(ticketJson(ticketOf(before)), before.delivery_id)
     sql.updateTicket.run(
-      ticket.title, ticket.description, ticket.category, ticket.priority, ticket.status, ticket.userId, ticket.userEmail,
-      ticket.metadata, sentUpdatedAt, Object.keys(said).length === 0 ? null : JSON.stringify(said),
-      ticket.updatedAt, ticket.resolvedAt, ticket.id,
+      ticket.title,
+      ticket.description,
+      ticket.category,
+      ticket.priority,
+      ticket.status,
+      ticket.userId,
+      ticket.userEmail,
+      ticket.metadata,
+      sentUpdatedAt,
+      Object.keys(said).length === 0 ? null : JSON.stringify(said),
+      ticket.updatedAt,
+      ticket.resolvedAt,
+      ticket.id,
     )
   }
 
   function insertTicket(ticket: Ticket, draft: StoredDraft, deliveryId: number, fingerprint: string): boolean {
     const { changes } = sql.insertTicket.run(
-      ticket.id, ticket.title, ticket.description, ticket.category, ticket.priority, ticket.status, ticket.userId,
-      ticket.userEmail, ticket.metadata, draft.platform, draft.account, draft.externalId, draft.sentUpdatedAt,
-      draft.externalId === null ? null : fingerprint, deliveryId, ticket.createdAt, ticket.updatedAt,
+      ticket.id,
+      ticket.title,
+      ticket.description,
+      ticket.category,
+      ticket.priority,
+      ticket.status,
+      ticket.userId,
+      ticket.userEmail,
+      ticket.metadata,
+      draft.platform,
+      draft.account,
+      draft.externalId,
+      draft.sentUpdatedAt,
+      draft.externalId === null ? null : fingerprint,
+      deliveryId,
+      ticket.createdAt,
+      ticket.updatedAt,
     )
     return changes === 1
   }
 
   function addEntry(entry: {
-    ticketId: number; at: number; kind: string; actor: string; deliveryId: number | null
-    changes: Record<string, unknown>; fingerprint: string | null
+    ticketId: number
+    at: number
+    kind: string
+    actor: string
+    deliveryId: number | null
+    changes: Record<string, unknown>
+    fingerprint: string | null
   }): void {
     const { ticketId, at, kind, actor, deliveryId, changes, fingerprint } = entry
     sql.insertEntry.run(ticketId, at, kind, actor, deliveryId, JSON.stringify(changes), fingerprint)
@@ -212,9 +271,25 @@ export function createWriter(db: DatabaseSync) {
 
   function insertDelivery(id: number, delivery: NewDelivery, verdict: Verdict): boolean {
     const { changes } = sql.insertDelivery.run(
-      id, delivery.receivedAt, delivery.source, delivery.address, delivery.method, delivery.path, delivery.headers,
-      delivery.body, delivery.bodySize, delivery.bodySha256, delivery.requestId, delivery.platform, delivery.idempotencyKey,
-      verdict.outcome, verdict.status, verdict.reason, verdict.ticketId, microsecondsSince(delivery.receivedAt), verdict.answer,
+      id,
+      delivery.receivedAt,
+      delivery.source,
+      delivery.address,
+      delivery.method,
+      delivery.path,
+      delivery.headers,
+      delivery.body,
+      delivery.bodySize,
+      delivery.bodySha256,
+      delivery.requestId,
+      delivery.platform,
+      delivery.idempotencyKey,
+      verdict.outcome,
+      verdict.status,
+      verdict.reason,
+      verdict.ticketId,
+      microsecondsSince(delivery.receivedAt),
+      verdict.answer,
     )
     return changes === 1
   }
@@ -248,10 +323,17 @@ export function createWriter(db: DatabaseSync) {
 
 const NO_TICKET = { reason: null, ticketId: null, answer: null }
 
-const refused = (deliveryId: number, keyReused: boolean): Receipt =>
-  ({ deliveryId, outcome: 'rejected', ticketId: null, answer: '', replayed: false, keyReused })
+const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
+  deliveryId,
+  outcome: 'rejected',
+  ticketId: null,
+  answer: '',
+  replayed: false,
+  keyReused,
+})
 
-const microsecondsSince = (time: number) => Math.max(0, Math.round((performance.timeOrigin + performance.now() - time) * 1000))
+const microsecondsSince = (time: number) =>
+  Math.max(0, Math.round((performance.timeOrigin + performance.now() - time) * 1000))
 
 function senderSaid(row: TicketRow): SenderSaid {
   return row.sender_said === null ? {} : (JSON.parse(row.sender_said) as SenderSaid) // written by saveTicket alone
@@ -286,9 +368,11 @@ function statements(db: DatabaseSync) {
       on conflict (source, idempotency_key) where idempotency_key is not null do nothing`),
     delivery: db.prepare('select id, ticket_id, answer from deliveries where id = ?'),
     deliveryByKey: db.prepare(
-      'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?'),
+      'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?',
+    ),
     amendDelivery: db.prepare(
-      'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ? where id = ?'),
+      'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ? where id = ?',
+    ),
     keepAnswer: db.prepare('update deliveries set answer = ? where id = ? and answer is null'),
     insertEntry: db.prepare(`
       insert into timeline (ticket_id, at, kind, actor, delivery_id, changes, fingerprint) values (?, ?, ?, ?, ?, ?, ?)`),

@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { lockDirectory, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
-import { startThread } from './sqlite-thread.ts'
+import { startReader } from './sqlite-thread.ts'
 import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
 import type { Store, Submission } from './store.ts'
 
@@ -21,9 +21,9 @@ export async function openSqliteStore(options: {
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
-    const db = process.env['TF_THREAD'] ? null : openStore(storePath(directory))
-    const writer = db ? createWriter(db) : await startThread('writer', directory)
-    const reader = await startThread('reader', directory)
+    const db = openStore(storePath(directory))
+    const writer = createWriter(db)
+    const reader = await startReader(directory)
 
     const commits = createGroupCommit<Submission, Settled>({
       commit: (group) => durably(() => writer.submit(group)),
@@ -59,8 +59,7 @@ export async function openSqliteStore(options: {
       close: async () => {
         await commits.drained()
         await reader.stop()
-        if ('stop' in writer) await writer.stop()
-        db?.close()
+        db.close()
         unlock()
       },
     }
@@ -71,9 +70,9 @@ export async function openSqliteStore(options: {
 }
 
 /** A disk that does not take the commit is not the sender's fault: nothing was acknowledged, and it may come again. */
-async function durably<T>(commit: () => T | Promise<T>): Promise<T> {
+async function durably<T>(commit: () => T): Promise<T> {
   try {
-    return await commit()
+    return commit()
   } catch (error) {
     if (!isDiskFault(error)) throw error
     throw new AppError('unavailable', `The store cannot commit: ${error instanceof Error ? error.message : ''}`)

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The project's folder. */
+export const ROOT = join(import.meta.dirname, '..')
+
+export type TestServer = {
+  url: string
+  webhook: string
+  dataDir: string
+  child: ChildProcess
+  /** All that it has printed so far. */
+  output: () => string
+  /** Ends the process with this signal and waits for it; returns its exit code (null after SIGKILL). */
+  stop: (signal?: NodeJS.Signals) => Promise<number | null>
+}
+
+export const temporaryDirectory = () => mkdtemp(join(tmpdir(), 'ticketflow-'))
+
+/** Starts the real server as a process of its own on a free port, and waits until it answers. */
+export async function startTestServer(env: Record<string, string> = {}): Promise<TestServer> {
+  const dataDir = env['TICKETFLOW_DATA_DIR'] ?? (await temporaryDirectory())
+  const child = spawn(process.execPath, ['bin/ticketflow.js', 'serve'], {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  const url = await new Promise<string>((resolve, reject) => {
+    const read = (chunk: Buffer) => {
+      output += chunk.toString()
+      const ready = /"url":"(http:[^"]+)".*"msg":"ready"/.exec(output)?.[1]
+      if (ready !== undefined) resolve(ready)
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}: ${output}`)))
+  })
+  return {
+    url,
+    webhook: `${url}/api/integrations/webhook`,
+    dataDir,
+    child,
+    output: () => output,
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal)
+      return exited
+    },
+  }
+}
+
+/** Stops the server and removes its data. */
+export async function discard(server: TestServer | undefined): Promise<void> {
+  if (server === undefined) return
+  await server.stop('SIGKILL')
+  await rm(server.dataDir, { recursive: true, force: true })
+}
+
+/** Posts JSON (or any text as it is) and reads the JSON answer. */
+export async function post(url: string, body: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+  })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, text, json: JSON.parse(text) }
+}
+
+export async function get(url: string) {
+  const response = await fetch(url)
+  return { status: response.status, headers: response.headers, json: await response.json() }
+}
