@@ -9,8 +9,6 @@ import type { Item, NewDelivery, Outcome, Receipt, Submission } from './store.ts
 /** What one submission of a group came to: its receipt, or why this one alone could not be stored. */
 export type Settled = { receipt: Receipt } | { error: string }
 
-export type SqliteWriter = ReturnType<typeof createWriter>
-
 type Verdict = {
   outcome: Outcome
   status: number
