@@ -29,8 +29,8 @@ export function parseJson(text: string): unknown {
 
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || context?.source === undefined) return value
-  if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return value
-  return context.source
+  const isRounded = /^-?\d+$/.test(context.source) && value !== 0 && String(value) !== context.source
+  return isRounded || !Number.isFinite(value) ? context.source : value
 }
 
 function describe(error: SyntaxError): string {

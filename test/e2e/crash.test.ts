@@ -39,9 +39,9 @@ test(
       const isLast = round === ROUNDS
       const again = unsure
       unsure = []
-      let running = true
+      const load = { running: true }
       const sender = async () => {
-        while (running) {
+        while (load.running) {
           const work = again.pop() ?? (isLast ? undefined : nextWork())
           if (work === undefined) return
           try {
@@ -60,7 +60,7 @@ test(
         await new Promise((resolve) => setTimeout(resolve, randomInt(20, 300)))
         await server.stop('SIGKILL')
         kills += 1
-        running = false
+        load.running = false
         await Promise.all(senders)
       }
     }
