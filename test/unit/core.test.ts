@@ -73,6 +73,7 @@ describe('JSON', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         const text = JSON.stringify(value)
+        fc.pre(!text.includes('\\u0000')) // NUL is replaced, on purpose
         expect(parseJson(text)).toEqual(JSON.parse(text))
       }),
     )
