@@ -10,7 +10,7 @@ import { createReader, type SqliteReader } from './sqlite-reader.ts'
 const PAUSE_MS = 200
 const FAULT_PAUSE_MS = 5000
 /** How often committed pages are moved from the write-ahead log into the database while tickets keep coming. */
-const CHECKPOINT_MS = 50
+const CHECKPOINT_MS = 200
 
 type Call = { id: number; method: string; args: unknown[] }
 type Reply = { id: number; value?: unknown; error?: { message: string; code?: ErrorCode; errcode?: number } }
