@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 
@@ -13,12 +13,11 @@ import type { Store } from '../store/store.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
+import type { App } from './fastify.ts'
 import { healthRoutes } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { ticketRoutes } from './tickets.ts'
 import { WEBHOOK_PATH, webhookRoutes } from './webhook.ts'
-
-export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
 
 /** The HTTP face: translates, and decides nothing. */
 export async function createApp(deps: {

@@ -2,8 +2,8 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import { type DeliveryReader, OUTCOMES, type StoredDelivery } from '../store/store.ts'
-import type { App } from './app.ts'
 import { DeliveryPage, DeliveryWithBody, Errors, Id, page } from './schemas.ts'
+import type { App } from './fastify.ts'
 
 const Filters = z.object({ outcome: z.enum(OUTCOMES).optional(), ...page })
 

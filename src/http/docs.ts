@@ -1,8 +1,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
-
-import type { App } from './app.ts'
+import type { App } from './fastify.ts'
 
 /** `/openapi.json`, made from the routes' own schemas, and a page to read it at `/docs`. */
 export async function documentation(app: App): Promise<void> {

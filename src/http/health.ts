@@ -1,6 +1,6 @@
 import type { Store } from '../store/store.ts'
-import type { App } from './app.ts'
 import type { Metrics } from './metrics.ts'
+import type { App } from './fastify.ts'
 
 /** For whoever runs the process: alive, ready for traffic, and how it is doing. */
 export const healthRoutes =

@@ -4,11 +4,6 @@ import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES } from '../core/ticket.ts'
 import { OUTCOMES } from '../store/store.ts'
 
-export const JSON_TYPE = 'application/json; charset=utf-8'
-
-/** For an answer that is written as JSON text already: the schema describes it in the reference. */
-export const asText = (schema: z.ZodType) => schema as unknown as z.ZodType<string>
-
 const timestamp = z.iso.datetime()
 const text = z.union([z.string(), z.number(), z.boolean()]).optional()
 

@@ -4,8 +4,8 @@ import { fail } from '../core/errors.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, ticketJson } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
-import type { App } from './app.ts'
-import { asText, Errors, Id, JSON_TYPE, page, Ticket, TicketPage, TimelineEntry } from './schemas.ts'
+import { Errors, Id, page, Ticket, TicketPage, TimelineEntry } from './schemas.ts'
+import { type App, asText, JSON_TYPE } from './fastify.ts'
 
 const word = z.string().trim().toLowerCase().min(1).max(200)
 

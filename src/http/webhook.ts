@@ -6,10 +6,10 @@ import { fail } from '../core/errors.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { RawRequest } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
-import type { App } from './app.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
-import { asText, BatchResult, Errors, FlatTicket, JSON_TYPE, Ticket } from './schemas.ts'
+import { BatchResult, Errors, FlatTicket, Ticket } from './schemas.ts'
+import { type App, asText, JSON_TYPE } from './fastify.ts'
 
 export const WEBHOOK_PATH = '/api/integrations/webhook'
 
