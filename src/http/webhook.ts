@@ -72,17 +72,28 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     app.setErrorHandler(refuse)
 
-    const one = operation('Receive one ticket', FlatTicket, Ticket)
+    const one = operation({ summary: 'Receive one ticket', tag: 'webhook', body: FlatTicket, result: Ticket })
     app.post(WEBHOOK_PATH, one, async (request, reply) =>
       answer(request, reply, await intake.ticket(rawRequest(request))),
     )
 
-    const many = operation('Receive up to 1,000 tickets', z.array(FlatTicket), BatchResult)
+    const many = operation({
+      summary: 'Receive up to 1,000 tickets',
+      tag: 'webhook',
+      body: z.array(FlatTicket),
+      result: BatchResult,
+    })
     app.post(`${WEBHOOK_PATH}/batch`, many, async (request, reply) =>
       answer(request, reply, await intake.batch(rawRequest(request))),
     )
 
-    const byHand = operation('Create a ticket by hand', FlatTicket, Ticket, 201)
+    const byHand = operation({
+      summary: 'Create a ticket by hand',
+      tag: 'tickets',
+      body: FlatTicket,
+      result: Ticket,
+      created: 201,
+    })
     app.post('/api/tickets', byHand, async (request, reply) => {
       const receipt = await intake.ticket(rawRequest(request))
       if (receipt.outcome === 'created') reply.code(201).header('location', `/api/tickets/${receipt.ticketId}`)
@@ -131,13 +142,16 @@ function rawRequest(request: FastifyRequest): RawRequest {
 }
 
 /** The schemas serve the reference only: the intake reads the bytes and writes the answer's text itself. */
-const operation = (summary: string, body: z.ZodType, result: z.ZodType, created = 200) => ({
-  validatorCompiler: () => (value: unknown) => ({ value }),
-  schema: {
-    tags: ['webhook'],
-    summary,
-    consumes: ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'],
-    body,
-    response: { 200: asText(result), [created]: asText(result), ...Errors },
-  },
-})
+function operation(shown: { summary: string; tag: string; body: z.ZodType; result: z.ZodType; created?: number }) {
+  const { summary, tag, body, result, created = 200 } = shown
+  return {
+    validatorCompiler: () => (value: unknown) => ({ value }),
+    schema: {
+      tags: [tag],
+      summary,
+      consumes: ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'],
+      body,
+      response: { 200: asText(result), [created]: asText(result), ...Errors },
+    },
+  }
+}
