@@ -39,22 +39,25 @@ export async function documentation(app: App): Promise<void> {
   })
 }
 
+const SCHEMA = /#\/components\/schemas\/(\w+)"/g
+
 /**
  * Each zod schema comes twice, as what is sent (`TicketInput`) and as what is answered (`Ticket`): leaves those that some
- * route refers to, under the plain name where only one is.
+ * route refers to, under the plain name where only one of the two is.
  */
-function withUsedSchemas<Document extends object>(document: Readonly<Document>): Document {
-  const text = JSON.stringify(document)
-  const isUsed = (name: string) => text.includes(`"#/components/schemas/${name}"`)
-  const plain = text.replaceAll(/(#\/components\/schemas\/)(\w+)Input"/g, (whole, path: string, name: string) =>
-    isUsed(name) ? whole : `${path}${name}"`,
-  )
-  const result = JSON.parse(plain)
-  const { schemas } = result.components
-  for (const name of Object.keys(schemas)) {
-    const output = name.replace(/Input$/, '')
-    if (name !== output && isUsed(name) && !isUsed(output)) schemas[output] = schemas[name]
-    if (!plain.includes(`"#/components/schemas/${name}"`)) delete schemas[name]
+function withUsedSchemas(document: object): Record<string, unknown> {
+  const { paths, components, ...rest } = JSON.parse(JSON.stringify(document))
+  const used: Record<string, unknown> = {}
+  const collect = (part: unknown): void => {
+    for (const [, name = ''] of JSON.stringify(part).matchAll(SCHEMA)) {
+      if (name in used) continue
+      used[name] = components.schemas[name]
+      collect(used[name])
+    }
   }
-  return result
+  collect(paths)
+  const plain = (name: string) => (name.replace(/Input$/, '') in used ? name : name.replace(/Input$/, ''))
+  const schemas = Object.fromEntries(Object.entries(used).map(([name, schema]) => [plain(name), schema]))
+  const text = JSON.stringify({ ...rest, paths, components: { ...components, schemas } })
+  return JSON.parse(text.replaceAll(SCHEMA, (_whole, name: string) => `#/components/schemas/${plain(name)}"`))
 }
