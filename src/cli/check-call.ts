@@ -27,7 +27,7 @@ export function createCall(base: string, timeoutSeconds: number): Call {
       const response = await fetch(base + path, {
         method,
         headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-        body: typeof body === 'string' || body === undefined ? (body ?? null) : JSON.stringify(body),
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutSeconds * 1000),
       })
@@ -64,6 +64,7 @@ function reasonOf(error: unknown, base: string, timeoutSeconds: number): string 
   if (code === 'ECONNREFUSED')
     return `Nothing listens at ${base}; start the server (npm start) or give the address that it listens at`
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `The host of ${base} has no address; is its name right?`
-  if (code.startsWith('HPE_')) return `What listens at ${base} does not speak HTTP; is the port right?`
+  if (cause instanceof Error && cause.name === 'HTTPParserError')
+    return `What listens at ${base} does not speak HTTP; is the port right?`
   return `No answer from ${base}: ${cause instanceof Error ? cause.message : String(cause)}`
 }
