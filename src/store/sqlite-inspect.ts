@@ -6,6 +6,9 @@ import { assertOurs, indexPath, integer, newestSchema, schemaVersion, StoreError
 
 const TABLES = ['tickets', 'deliveries', 'timeline', 'jobs'] as const
 
+/** How many faults of a damaged file are named. */
+const FAULTS = 3
+
 /** Rows in each table. */
 export type Counts = Record<(typeof TABLES)[number], number>
 
@@ -22,8 +25,10 @@ export function inspectStore(
   const { thorough = false, isPrivate = false, named = path } = options
   return reading(path, { isPrivate, named }, (db) => {
     assertOurs(db, named)
-    const faults = db.prepare(`pragma ${thorough ? 'integrity_check' : 'quick_check'}(3)`).all()
-    const messages = faults.map((row) => String(Object.values(row)[0]))
+    const faults = db.prepare(`pragma ${thorough ? 'integrity_check' : 'quick_check'}(${FAULTS})`).all()
+    // One row may be several lines, the first of them a heading.
+    const lines = faults.flatMap((row) => String(Object.values(row)[0]).split('\n'))
+    const messages = lines.filter((line) => !line.startsWith('***')).slice(0, FAULTS)
     if (messages.join() !== 'ok') throw new StoreError(`${named} is damaged: ${messages.join('; ')}`)
     return { schema: schemaVersion(db), newestSchema: newestSchema(), counts: countRows(db) }
   })
