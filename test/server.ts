@@ -72,5 +72,5 @@ export async function post(url: string, body: unknown, headers: Record<string, s
 
 export async function get(url: string) {
   const response = await fetch(url)
-  return { status: response.status, headers: response.headers, json: await response.json() }
+  return { status: response.status, headers: response.headers, json: JSON.parse(await response.text()) }
 }
