@@ -6,7 +6,7 @@ import { z } from 'zod'
 
 import { isLoopback } from './intake/auth.ts'
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 const whole = (name: string, { min, max, preset }: { min: number; max: number; preset: number }) =>
   z

@@ -9,7 +9,7 @@ import { openSqliteStore } from './store/sqlite.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
 const QUEUE_BYTES = 67_108_864
-const SHUTDOWN_MS = 9_000
+const PATIENCE_MS = 5_000
 
 export type Server = { url: string; close: () => Promise<void> }
 
@@ -38,7 +38,7 @@ export async function startServer(config: Config): Promise<Server> {
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
       onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
-    const url = await app.listen({ host: config.host, port: config.port, listenTextResolver: () => '' })
+    const url = await app.listen({ host: config.host, port: config.port })
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
@@ -46,9 +46,11 @@ export async function startServer(config: Config): Promise<Server> {
       close: async () => {
         log.info('stopping: no new connections; what is in flight is finished')
         stopHousekeeping()
-        // A sender that never finishes its request does not hold up the stop.
-        const impatience = setTimeout(() => app.server.closeAllConnections(), SHUTDOWN_MS - 2_000)
+        // Connections are closed as they fall idle; a sender that never finishes its request does not hold up the stop.
+        const tidy = setInterval(() => app.server.closeIdleConnections(), 50)
+        const impatience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)
         await app.close()
+        clearInterval(tidy)
         clearTimeout(impatience)
         await store.close()
         log.info('stopped')

@@ -19,10 +19,17 @@ export type TestServer = {
 
 export const temporaryDirectory = () => mkdtemp(join(tmpdir(), 'ticketflow-'))
 
-/** Starts the real server as a process of its own on a free port, and waits until it answers. */
-export async function startTestServer(env: Record<string, string> = {}): Promise<TestServer> {
+/**
+ * Starts the real server as a process of its own on a free port, and waits until it answers. `maxFileBytes` makes the
+ * kernel refuse files larger than that, as a full disk would.
+ */
+export async function startTestServer(
+  env: Record<string, string> = {},
+  { maxFileBytes }: { maxFileBytes?: number } = {},
+): Promise<TestServer> {
   const dataDir = env['TICKETFLOW_DATA_DIR'] ?? (await temporaryDirectory())
-  const child = spawn(process.execPath, ['bin/ticketflow.js', 'serve'], {
+  const limit = maxFileBytes === undefined ? '' : `ulimit -f ${Math.floor(maxFileBytes / 1024)}; trap "" XFSZ; `
+  const child = spawn('bash', ['-c', `${limit}exec "$0" bin/ticketflow.js serve`, process.execPath], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

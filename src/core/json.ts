@@ -2,8 +2,8 @@ import { fail } from './errors.ts'
 import { wellFormed } from './text.ts'
 
 /** How deep and how wide a body may be. Real payloads stay far below (the largest Jira issue: 9 levels). */
-export const MAX_DEPTH = 64
-export const MAX_KEYS = 100_000
+const MAX_DEPTH = 64
+const MAX_KEYS = 100_000
 
 // What a number that a double cannot hold looks like: 16 digits and more in a row, or an exponent of three.
 const LOSSY_NUMBER = /\d{16}|\d[eE]\+?\d{3}/
@@ -29,8 +29,8 @@ export function parseJson(text: string): unknown {
 
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || context?.source === undefined) return value
-  if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return value
-  return context.source
+  const isRounded = /^-?\d+$/.test(context.source) && value !== 0 && String(value) !== context.source
+  return isRounded || !Number.isFinite(value) ? context.source : value
 }
 
 function describe(error: SyntaxError): string {

@@ -61,7 +61,7 @@ export type TimelineEntry = {
   changes: Record<string, FieldChange>
 }
 
-export function isResolved(status: Status): boolean {
+function isResolved(status: Status): boolean {
   return status === 'resolved' || status === 'closed'
 }
 

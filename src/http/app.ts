@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import type { Logger } from 'pino'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 
 import { AppError, fail } from '../core/errors.ts'
@@ -24,13 +25,14 @@ export async function createApp(deps: {
   store: Store
   intake: Intake
   metrics: Metrics
-  log: FastifyBaseLogger
+  log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
   const { store, intake, metrics, log, bodyLimit, requestTimeoutMs } = deps
   const app: App = Fastify({
-    loggerInstance: log,
+    // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
+    loggerInstance: log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level }),
     // One line a delivery is written by the webhook; a child logger for each request would cost more than that line.
     logController: new LogController({ disableRequestLogging: true }),
     childLoggerFactory: (logger) => logger,
@@ -62,7 +64,7 @@ export async function createApp(deps: {
   })
 
   await documentation(app)
-  await app.register(webhookRoutes({ intake, store, metrics }))
+  await app.register(webhookRoutes({ intake, store, metrics, log }))
   await app.register(healthRoutes({ store, metrics }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store), { prefix: '/api' })

@@ -71,6 +71,8 @@ export function errorBody(error: unknown): { detail: string; errors?: AppError['
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const status = statusOf(error)
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
+  // Also where no hook ran, as for a URL that is none.
+  reply.header('x-request-id', request.id)
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
   return reply
     .code(status)

@@ -69,7 +69,7 @@ export const BatchResult = z
   })
   .meta({ id: 'BatchResult' })
 
-export const Delivery = z
+const Delivery = z
   .object({
     id: z.int(),
     received_at: timestamp,

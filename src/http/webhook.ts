@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
@@ -23,9 +24,49 @@ const HEALTHY = {
 const USAGE =
   'This is the webhook: POST one ticket as JSON here, or an array of them to /api/integrations/webhook/batch. GET /docs says more.\n'
 
-export const webhookRoutes =
-  ({ intake, store, metrics }: { intake: Intake; store: Store; metrics: Metrics }) =>
-  async (app: App) => {
+export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Metrics; log: Logger }) {
+  const { intake, store, metrics, log } = deps
+
+  function answer(request: FastifyRequest, reply: FastifyReply, receipt: Receipt): FastifyReply {
+    const { outcome, ticketId, deliveryId } = receipt
+    observe(request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
+    if (receipt.replayed) reply.header('idempotency-replayed', 'true')
+    return reply.type(JSON_TYPE).send(receipt.answer)
+  }
+
+  /** A request that was refused before the intake saw it is put on record here; the intake records its own. */
+  async function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const reason = refusalOf(error)?.message ?? 'Internal error'
+    if (request.body === undefined && request.method !== 'GET' && request.method !== 'HEAD') {
+      try {
+        await intake.refuse(rawRequest(request), reason, statusOf(error))
+      } catch (cause) {
+        log.error({ err: cause, request_id: request.id }, 'a refused request could not be put on record')
+      }
+    }
+    sendError(error, request, reply)
+    observe(request, reply, { outcome: 'rejected', reason })
+    return reply
+  }
+
+  /** One line and one count a delivery, with all its facts and nothing of its body. */
+  function observe(request: FastifyRequest, reply: FastifyReply, facts: Record<string, unknown>): void {
+    const ms = reply.elapsedTime
+    metrics.delivery(String(facts['outcome']), ms / 1000)
+    const line = {
+      ...facts,
+      status: reply.statusCode,
+      method: request.method,
+      path: request.url,
+      address: request.ip,
+      bytes: Buffer.isBuffer(request.body) ? request.body.length : undefined,
+      ms: Math.round(ms * 100) / 100,
+      request_id: request.id,
+    }
+    log[reply.statusCode >= 500 ? 'error' : 'info'](line, 'delivery')
+  }
+
+  return async (app: App) => {
     // The intake verifies and parses the bytes themselves, whatever type the sender gives them.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -61,7 +102,7 @@ export const webhookRoutes =
           await store.probe()
           return HEALTHY
         } catch (error) {
-          request.log.error({ err: error }, 'the store cannot commit')
+          log.error({ err: error, request_id: request.id }, 'the store cannot commit')
           return reply
             .code(503)
             .header('retry-after', '5')
@@ -69,45 +110,7 @@ export const webhookRoutes =
         }
       },
     )
-
-    function answer(request: FastifyRequest, reply: FastifyReply, receipt: Receipt): FastifyReply {
-      const { outcome, ticketId, deliveryId } = receipt
-      observe(metrics, request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
-      if (receipt.replayed) reply.header('idempotency-replayed', 'true')
-      return reply.type(JSON_TYPE).send(receipt.answer)
-    }
-
-    /** A request that was refused before the intake saw it is put on record here; the intake records its own. */
-    async function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-      const reason = refusalOf(error)?.message ?? 'Internal error'
-      if (request.body === undefined && request.method !== 'GET' && request.method !== 'HEAD') {
-        try {
-          await intake.refuse(rawRequest(request), reason, statusOf(error))
-        } catch (cause) {
-          request.log.error({ err: cause, request_id: request.id }, 'a refused request could not be put on record')
-        }
-      }
-      sendError(error, request, reply)
-      observe(metrics, request, reply, { outcome: 'rejected', reason })
-      return reply
-    }
   }
-
-/** One line and one count a delivery, with all its facts and nothing of its body. */
-function observe(metrics: Metrics, request: FastifyRequest, reply: FastifyReply, facts: Record<string, unknown>): void {
-  const ms = reply.elapsedTime
-  metrics.delivery(String(facts['outcome']), ms / 1000)
-  const line = {
-    ...facts,
-    status: reply.statusCode,
-    method: request.method,
-    path: request.url,
-    address: request.ip,
-    bytes: Buffer.isBuffer(request.body) ? request.body.length : undefined,
-    ms: Math.round(ms * 100) / 100,
-    request_id: request.id,
-  }
-  request.log[reply.statusCode >= 500 ? 'error' : 'info'](line, 'delivery')
 }
 
 function refuseMethod(_request: FastifyRequest, reply: FastifyReply): never {

@@ -92,7 +92,7 @@ async function parseMultipart(type: string, header: string, body: Buffer): Promi
         limits: { fields: 2000, files: 100, parts: 2000, fieldSize: body.length, headerPairs: 100 },
       })
       parser.on('field', (name, value) => pairs.push([name, value]))
-      parser.on('file', (field, stream, name, _encoding, contentType) => {
+      parser.on('file', (...[field, stream, name, , contentType]) => {
         let size = 0
         stream.on('data', (chunk: Buffer) => (size += chunk.length))
         stream.on('end', () => files.push({ field, name, type: contentType, size }))

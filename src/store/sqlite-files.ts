@@ -74,7 +74,7 @@ export function openStore(path: string): DatabaseSync {
       pragma journal_mode = wal;
       pragma synchronous = full;
       pragma foreign_keys = on;
-      pragma cache_size = -16384;
+      pragma cache_size = -8192;
       pragma wal_autocheckpoint = 16000;
       pragma journal_size_limit = 67108864;
     `)
@@ -88,11 +88,11 @@ export function openStore(path: string): DatabaseSync {
   }
 }
 
-/** Opens a store to read from beside its writer. Throws StoreError. */
-export function openReadOnly(path: string): DatabaseSync {
+/** Opens a store beside its writer: for reading, and for checkpoints. Throws StoreError. */
+export function openBeside(path: string): DatabaseSync {
   try {
-    const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
-    db.exec('pragma cache_size = -16384; pragma query_only = on')
+    const db = new DatabaseSync(path, { timeout: 5000 })
+    db.exec('pragma query_only = on; pragma cache_size = -8192')
     return db
   } catch (cause) {
     throw new StoreError(`Store ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, {

@@ -161,7 +161,7 @@ function openOrRecreate(path: string): DatabaseSync {
 function open(path: string): DatabaseSync {
   const db = new DatabaseSync(path)
   // Not FULL: a power cut may take the newest part of the index, which is then derived again.
-  db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -16384')
+  db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8192')
   const version = integer(db, 'pragma user_version')
   if (version === VERSION) return db
   if (version !== 0) {

@@ -2,12 +2,15 @@ import { extname } from 'node:path'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
 import { AppError, type ErrorCode } from '../core/errors.ts'
-import { openReadOnly, storePath } from './sqlite-files.ts'
+import { openBeside, storePath } from './sqlite-files.ts'
 import { openIndex } from './sqlite-index.ts'
 import { createReader, type SqliteReader } from './sqlite-reader.ts'
 
 /** How long an idle reader waits before it looks for new tickets to index. */
-const INDEX_PAUSE_MS = 200
+const PAUSE_MS = 200
+const FAULT_PAUSE_MS = 5000
+/** How often committed pages are moved from the write-ahead log into the database while tickets keep coming. */
+const CHECKPOINT_MS = 50
 
 type Call = { id: number; method: string; args: unknown[] }
 type Reply = { id: number; value?: unknown; error?: { message: string; code?: ErrorCode; errcode?: number } }
@@ -70,17 +73,41 @@ function revive(error: NonNullable<Reply['error']>): Error {
   return Object.assign(new Error(error.message), error.errcode === undefined ? {} : { errcode: error.errcode })
 }
 
+/** Everything but writing tickets: answers questions, keeps the index, and moves committed pages out of the log. */
 function open(directory: string): { api: SqliteReader; close: () => void } {
-  const db = openReadOnly(storePath(directory))
+  const db = openBeside(storePath(directory))
   const index = openIndex(directory, db)
-  let timer: NodeJS.Timeout | NodeJS.Immediate
-  const tick = () => {
-    timer = index.step() ? setImmediate(tick) : setTimeout(tick, INDEX_PAUSE_MS)
+  const checkpoint = db.prepare('pragma wal_checkpoint(passive)')
+  let timer: NodeJS.Timeout
+  let checkpointed = 0
+  let uncheckpointed = false
+
+  function tidy(): boolean {
+    const found = index.step()
+    uncheckpointed ||= found
+    // Here and not in the commit that would otherwise do it, so that no sender waits for it.
+    if (uncheckpointed && (!found || Date.now() - checkpointed >= CHECKPOINT_MS)) {
+      checkpoint.get()
+      checkpointed = Date.now()
+      uncheckpointed = false
+    }
+    return found
   }
-  timer = setTimeout(tick, INDEX_PAUSE_MS)
+
+  function tick(): void {
+    let pause = PAUSE_MS
+    try {
+      if (tidy()) pause = 0
+    } catch {
+      // The disk is full or failing. The health check says so; this work is caught up when it can be.
+      pause = FAULT_PAUSE_MS
+    }
+    timer = setTimeout(tick, pause)
+  }
+
+  timer = setTimeout(tick, PAUSE_MS)
   const close = () => {
-    clearTimeout(timer as NodeJS.Timeout)
-    clearImmediate(timer as NodeJS.Immediate)
+    clearTimeout(timer)
     index.close()
     db.close()
   }
@@ -102,8 +129,9 @@ function serve(port: NonNullable<typeof parentPort>, directory: string): void {
         store = open(directory)
         return port.postMessage({ id } satisfies Reply)
       }
-      const run = (store?.api as unknown as Record<string, (...args: unknown[]) => unknown>)[method]
-      port.postMessage({ id, value: run?.(...args) } satisfies Reply)
+      if (store === null) throw new Error('the store is not open')
+      const api = store.api as unknown as Record<string, (...values: unknown[]) => unknown>
+      port.postMessage({ id, value: api[method]?.(...args) } satisfies Reply)
     } catch (error) {
       port.postMessage({ id, error: describe(error) } satisfies Reply)
     }

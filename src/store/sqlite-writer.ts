@@ -9,8 +9,6 @@ import type { Item, NewDelivery, Outcome, Receipt, Submission } from './store.ts
 /** What one submission of a group came to: its receipt, or why this one alone could not be stored. */
 export type Settled = { receipt: Receipt } | { error: string }
 
-export type SqliteWriter = ReturnType<typeof createWriter>
-
 type Verdict = {
   outcome: Outcome
   status: number
@@ -313,9 +311,9 @@ export function createWriter(db: DatabaseSync) {
     ids.known = true
   }
 
-  /** Commits something small, to know that the disk still takes a commit. Throws when it does not. */
-  function probe(now: number): void {
-    transaction(() => sql.probe.run(now))
+  /** Commits this many bytes of nothing, to know that the disk still takes a commit. Throws when it does not. */
+  function probe(now: number, bytes: number): void {
+    transaction(() => sql.probe.run(now, bytes))
   }
 
   return { submit, changeTicket, prune, probe }
@@ -377,7 +375,7 @@ function statements(db: DatabaseSync) {
     insertEntry: db.prepare(`
       insert into timeline (ticket_id, at, kind, actor, delivery_id, changes, fingerprint) values (?, ?, ?, ?, ?, ?, ?)`),
     entryByFingerprint: db.prepare('select delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
-    probe: db.prepare('update heartbeat set at = ?'),
+    probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
     prune: db.prepare(`
       delete from deliveries where id in (select id from deliveries order by id limit ?) and received_at < ? and id < ?`),
   } satisfies Record<string, { run: (...values: SQLInputValue[]) => unknown }>

@@ -6,6 +6,8 @@ import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
 import type { Store, Submission } from './store.ts'
 
 const PRUNE_CHUNK = 500
+/** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
+const PROBE_BYTES = 262_144
 
 /**
  * The embedded store: one SQLite database in `directory`, written by group commit, with every commit synced to disk.
@@ -24,6 +26,20 @@ export async function openSqliteStore(options: {
     const db = openStore(storePath(directory))
     const writer = createWriter(db)
     const reader = await startReader(directory)
+    let failing = false
+
+    /** A disk that takes no commit is not the sender's fault: nothing was acknowledged, and it may come again. */
+    const durably = async <T>(commit: () => T): Promise<T> => {
+      try {
+        const result = commit()
+        failing = false
+        return result
+      } catch (error) {
+        if (!isDiskFault(error)) throw error
+        failing = true
+        throw new AppError('unavailable', `The store cannot commit: ${error instanceof Error ? error.message : ''}`)
+      }
+    }
 
     const commits = createGroupCommit<Submission, Settled>({
       commit: (group) => durably(() => writer.submit(group)),
@@ -54,7 +70,7 @@ export async function openSqliteStore(options: {
           await new Promise((resolve) => setImmediate(resolve))
         }
       },
-      probe: () => durably(() => writer.probe(Date.now())),
+      probe: () => durably(() => writer.probe(Date.now(), failing ? PROBE_BYTES : 0)),
       queued: commits.queued,
       close: async () => {
         await commits.drained()
@@ -66,16 +82,6 @@ export async function openSqliteStore(options: {
   } catch (error) {
     unlock()
     throw error
-  }
-}
-
-/** A disk that does not take the commit is not the sender's fault: nothing was acknowledged, and it may come again. */
-async function durably<T>(commit: () => T): Promise<T> {
-  try {
-    return commit()
-  } catch (error) {
-    if (!isDiskFault(error)) throw error
-    throw new AppError('unavailable', `The store cannot commit: ${error instanceof Error ? error.message : ''}`)
   }
 }
 

@@ -75,7 +75,7 @@ export type StoredDelivery = Omit<NewDelivery, 'body' | 'bodySha256'> & {
   bodySha256: string
 }
 
-export type TicketReader = {
+type TicketReader = {
   ticket: (id: number) => Promise<Ticket | null>
   /** Newest first, one more than `limit` when there is a next page. */
   tickets: (query: TicketQuery) => Promise<Ticket[]>

@@ -78,5 +78,5 @@ create table jobs (
 ) strict;
 
 -- Written by the health check, to know that the disk still takes a commit.
-create table heartbeat (at integer not null) strict;
-insert into heartbeat values (0);
+create table heartbeat (at integer not null, filler blob) strict;
+insert into heartbeat values (0, null);

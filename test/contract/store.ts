@@ -1,0 +1,459 @@
+import { hash, randomUUID } from 'node:crypto'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { StoredDraft } from '../../src/core/merge.ts'
+import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
+
+/** A store to be tested, with what only its own engine can tell or do. */
+export type Subject = {
+  store: Store
+  /** Closes it and opens it again on the same data. */
+  reopen: () => Promise<Store>
+  /** How many jobs wait, how many rows point at a ticket that is not there, and what the engine's own check says. */
+  audit: () => Promise<{ jobs: number; orphans: number; sound: boolean }>
+  dispose: () => Promise<void>
+}
+
+export type OpenSubject = (options?: { maxQueued?: number }) => Promise<Subject>
+
+export const draft = (over: Partial<StoredDraft> = {}): StoredDraft => ({
+  platform: 'custom',
+  account: '',
+  externalId: null,
+  title: 'Printer on fire',
+  description: 'It burns since nine.',
+  category: null,
+  priority: null,
+  userId: null,
+  userEmail: null,
+  metadata: '{}',
+  sentUpdatedAt: null,
+  ...over,
+})
+
+export const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
+  const body = typeof over.body === 'string' ? over.body : randomUUID()
+  return {
+    receivedAt: Date.now(),
+    source: 'open',
+    address: '127.0.0.1',
+    method: 'POST',
+    path: '/api/integrations/webhook',
+    headers: '{}',
+    body,
+    bodySize: body.length,
+    bodySha256: hash('sha256', body),
+    requestId: randomUUID(),
+    platform: 'flat',
+    idempotencyKey: null,
+    ...over,
+  }
+}
+
+const ticketOf = (draftOver: Partial<StoredDraft> = {}, deliveryOver: Partial<NewDelivery> = {}): Submission => ({
+  kind: 'ticket',
+  draft: draft(draftOver),
+  delivery: delivery(deliveryOver),
+})
+
+const item = (over: Partial<StoredDraft> = {}): Item => {
+  const made = draft(over)
+  return { draft: made, fingerprint: `item:${hash('sha256', JSON.stringify(made))}` }
+}
+
+/** What every engine owes. Met by each store, word for word. */
+export function storeContract(open: OpenSubject): void {
+  let subject: Subject
+  const start = async (options?: { maxQueued?: number }) => {
+    subject = await open(options)
+    return subject.store
+  }
+  afterEach(() => subject.dispose())
+
+  const count = async (store: Store) => (await store.tickets({ limit: 1000 })).length
+  const submitTicket = (store: Store, over: Partial<StoredDraft> = {}, row: Partial<NewDelivery> = {}) =>
+    store.submit(ticketOf(over, row))
+  const parsed = (receipt: Receipt) => JSON.parse(receipt.answer)
+
+  describe('a new ticket', () => {
+    test('is answered with its number, its defaults and its history, and has a delivery and a job', async () => {
+      const store = await start()
+      const receipt = await submitTicket(store)
+      expect(receipt).toMatchObject({ outcome: 'created', replayed: false, keyReused: false })
+      expect(parsed(receipt)).toMatchObject({
+        id: receipt.ticketId,
+        category: 'general',
+        priority: 'medium',
+        status: 'new',
+      })
+      expect(await store.delivery(receipt.deliveryId)).toMatchObject({
+        outcome: 'created',
+        status: 200,
+        ticketId: receipt.ticketId,
+      })
+      expect(await store.timeline(receipt.ticketId ?? 0)).toMatchObject([
+        { kind: 'created', deliveryId: receipt.deliveryId },
+      ])
+      expect(await subject.audit()).toEqual({ jobs: 1, orphans: 0, sound: true })
+    })
+
+    test('is numbered upwards, also after the store was opened again', async () => {
+      const store = await start()
+      const first = await submitTicket(store)
+      const again = await subject.reopen()
+      const second = await submitTicket(again)
+      expect(second.ticketId).toBe((first.ticketId ?? 0) + 1)
+      expect(second.deliveryId).toBe(first.deliveryId + 1)
+      expect(await count(again)).toBe(2)
+    })
+
+    test('without an external id is always another one', async () => {
+      const store = await start()
+      const body = 'the same'
+      await submitTicket(store, {}, { body })
+      await submitTicket(store, {}, { body })
+      expect(await count(store)).toBe(2)
+    })
+  })
+
+  describe('the same delivery again', () => {
+    test('by key: one ticket and the same answer to the byte', async () => {
+      const store = await start()
+      const [first, second] = [
+        await submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' }),
+        await submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' }),
+      ]
+      expect(second).toMatchObject({
+        outcome: 'duplicate',
+        replayed: true,
+        ticketId: first.ticketId,
+        answer: first.answer,
+      })
+      expect(await count(store)).toBe(1)
+      expect(await store.deliveries({ limit: 10 })).toMatchObject([{ outcome: 'duplicate' }, { outcome: 'created' }])
+    })
+
+    test('by key, after the ticket was changed: still the first answer', async () => {
+      const store = await start()
+      const first = await submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' })
+      await store.changeTicket(first.ticketId ?? 0, { status: 'closed', priority: 'urgent' })
+      const second = await submitTicket(await subject.reopen(), {}, { body: 'b', idempotencyKey: 'k' })
+      expect(second.answer).toBe(first.answer)
+    })
+
+    test('by key with another body: refused, on record, and no ticket', async () => {
+      const store = await start()
+      const first = await submitTicket(store, {}, { body: 'a', idempotencyKey: 'k' })
+      const second = await submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' })
+      expect(second).toMatchObject({ outcome: 'rejected', keyReused: true, ticketId: null })
+      expect(await store.delivery(second.deliveryId)).toMatchObject({
+        status: 422,
+        reason: expect.stringContaining(`${first.deliveryId}`),
+      })
+      expect(await count(store)).toBe(1)
+    })
+
+    test('keys of two sources are two keys', async () => {
+      const store = await start()
+      await submitTicket(store, {}, { body: 'a', idempotencyKey: 'k', source: 'one' })
+      await submitTicket(store, {}, { body: 'b', idempotencyKey: 'k', source: 'two' })
+      expect(await count(store)).toBe(2)
+    })
+
+    test('64 at once: one ticket and 64 identical answers', async () => {
+      const store = await start()
+      const receipts = await Promise.all(
+        Array.from({ length: 64 }, () => submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' })),
+      )
+      expect(new Set(receipts.map(({ answer }) => answer)).size).toBe(1)
+      expect(receipts.filter(({ replayed }) => !replayed)).toHaveLength(1)
+      expect(await subject.audit()).toMatchObject({ jobs: 1, orphans: 0 })
+    })
+
+    test('without a key, by the same body about the same ticket: the first answer, even when others came between', async () => {
+      const store = await start()
+      const send = (title: string) => submitTicket(store, { externalId: '7', title }, { body: title })
+      const first = await send('A')
+      const second = await send('B')
+      expect(await send('A')).toMatchObject({ outcome: 'duplicate', replayed: true, answer: first.answer })
+      expect(await send('B')).toMatchObject({ outcome: 'duplicate', replayed: true, answer: second.answer })
+      expect((await store.ticket(first.ticketId ?? 0))?.title).toBe('B')
+    })
+  })
+
+  describe('the same ticket with other content', () => {
+    test('is updated, and its history keeps both', async () => {
+      const store = await start()
+      const first = await submitTicket(store, { externalId: '7', title: 'A', metadata: '{"a":1,"b":2}' })
+      const second = await submitTicket(store, { externalId: '7', title: 'B', priority: 'high', metadata: '{"b":3}' })
+      expect(second).toMatchObject({ outcome: 'updated', ticketId: first.ticketId, replayed: false })
+      expect(parsed(second)).toMatchObject({ title: 'B', priority: 'high', ticket_metadata: { a: 1, b: 3 } })
+      const history = await store.timeline(first.ticketId ?? 0)
+      expect(history).toHaveLength(2)
+      expect(history?.[1]).toMatchObject({
+        kind: 'updated',
+        deliveryId: second.deliveryId,
+        changes: { title: { from: 'A', to: 'B' }, 'ticket_metadata.b': { from: 2, to: 3 } },
+      })
+      expect(await count(store)).toBe(1)
+      expect(await subject.audit()).toMatchObject({ jobs: 1, orphans: 0 })
+    })
+
+    test('keeps what the update does not say', async () => {
+      const store = await start()
+      await submitTicket(store, { externalId: '7', category: 'billing', priority: 'high', userEmail: 'a@b.example' })
+      const second = await submitTicket(store, { externalId: '7', title: 'B' })
+      expect(parsed(second)).toMatchObject({ category: 'billing', priority: 'high', user_email: 'a@b.example' })
+    })
+
+    test('is another ticket under another platform or account', async () => {
+      const store = await start()
+      await submitTicket(store, { externalId: '7' })
+      await submitTicket(store, { externalId: '7', platform: 'jira' })
+      await submitTicket(store, { externalId: '7', platform: 'jira', account: 'acme' })
+      expect(await count(store)).toBe(3)
+    })
+
+    test('never goes back to an older state; the history shows what came late', async () => {
+      const store = await start()
+      const first = await submitTicket(store, { externalId: '7', title: 'new', sentUpdatedAt: 2000 })
+      const late = await submitTicket(store, { externalId: '7', title: 'old', sentUpdatedAt: 1000 })
+      expect(late).toMatchObject({ outcome: 'ignored', ticketId: first.ticketId })
+      expect(parsed(late).title).toBe('new')
+      expect((await store.timeline(first.ticketId ?? 0))?.[1]).toMatchObject({
+        kind: 'outdated',
+        changes: { title: { to: 'old' } },
+      })
+    })
+
+    test('leaves what a person set, until the sender says something new', async () => {
+      const store = await start()
+      const { ticketId } = await submitTicket(store, { externalId: '7', priority: 'low', title: 'A' })
+      await store.changeTicket(ticketId ?? 0, { priority: 'urgent' })
+      const same = await submitTicket(store, { externalId: '7', priority: 'low', title: 'B' })
+      expect(parsed(same)).toMatchObject({ title: 'B', priority: 'urgent' })
+      const other = await submitTicket(store, { externalId: '7', priority: 'high', title: 'C' })
+      expect(parsed(other)).toMatchObject({ title: 'C', priority: 'high' })
+    })
+  })
+
+  describe('a batch', () => {
+    test('stores the good items in one transaction and names the bad ones', async () => {
+      const store = await start()
+      const items = [item({ title: 'one' }), { error: 'Title or subject is required' }, item({ title: 'two' })]
+      const receipt = await store.submit({ kind: 'batch', delivery: delivery(), items })
+      expect(parsed(receipt)).toEqual({
+        created_count: 2,
+        failed_count: 1,
+        created_tickets: [
+          { index: 0, ticket_id: 1, title: 'one' },
+          { index: 2, ticket_id: 2, title: 'two' },
+        ],
+        failed_tickets: [{ index: 1, error: 'Title or subject is required' }],
+      })
+      expect(await subject.audit()).toEqual({ jobs: 2, orphans: 0, sound: true })
+    })
+
+    test('sent again with its key makes nothing new', async () => {
+      const store = await start()
+      const send = () =>
+        store.submit({ kind: 'batch', delivery: delivery({ body: 'b', idempotencyKey: 'k' }), items: [item(), item()] })
+      const first = await send()
+      expect(await send()).toMatchObject({ replayed: true, answer: first.answer })
+      expect(await count(store)).toBe(2)
+    })
+
+    test('of tickets that are there already, by their external ids, doubles none', async () => {
+      const store = await start()
+      const items = [item({ externalId: '1' }), item({ externalId: '2' }), item({ externalId: '1' })]
+      await store.submit({ kind: 'batch', delivery: delivery(), items })
+      await store.submit({ kind: 'batch', delivery: delivery(), items })
+      expect(await count(store)).toBe(2)
+    })
+  })
+
+  describe('a group of commits', () => {
+    test('keeps the order in which it was handed in', async () => {
+      const store = await start()
+      const receipts = await Promise.all(
+        Array.from({ length: 500 }, (_, index) => submitTicket(store, { title: `t${index}` })),
+      )
+      expect(receipts.map(({ ticketId }) => ticketId)).toEqual(Array.from({ length: 500 }, (_, index) => index + 1))
+    })
+
+    test('loses none but the bad one of its items', async () => {
+      const store = await start()
+      const bad = ticketOf({ externalId: 'bad' })
+      Object.assign(bad.kind === 'ticket' ? bad.draft : {}, { description: { not: 'text' } })
+      const results = await Promise.allSettled([
+        submitTicket(store),
+        store.submit(bad),
+        submitTicket(store),
+        submitTicket(store),
+      ])
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+      expect(await count(store)).toBe(3)
+      expect(await store.deliveries({ limit: 10 })).toHaveLength(3)
+      expect(await subject.audit()).toEqual({ jobs: 3, orphans: 0, sound: true })
+    })
+
+    test('refuses what its queue has no room for, and stores all that it took', async () => {
+      const store = await start({ maxQueued: 5 })
+      const results = await Promise.allSettled(Array.from({ length: 20 }, () => submitTicket(store)))
+      const refused = results.filter(({ status }) => status === 'rejected')
+      expect(refused.length).toBeGreaterThan(0)
+      for (const result of refused) expect(result).toMatchObject({ reason: { code: 'unavailable' } })
+      expect(await count(store)).toBe(20 - refused.length)
+    })
+  })
+
+  describe('a refusal', () => {
+    test('is on record with its body and makes no ticket', async () => {
+      const store = await start()
+      const receipt = await store.submit({
+        kind: 'refusal',
+        delivery: delivery({ body: 'broken' }),
+        status: 400,
+        reason: 'no',
+      })
+      expect(await store.delivery(receipt.deliveryId)).toMatchObject({
+        outcome: 'rejected',
+        status: 400,
+        reason: 'no',
+        body: 'broken',
+      })
+      expect(await subject.audit()).toEqual({ jobs: 0, orphans: 0, sound: true })
+    })
+
+    test('keeps bytes that are no text as they are', async () => {
+      const store = await start()
+      const body = new Uint8Array([0xff, 0x00, 0xfe])
+      const { deliveryId } = await store.submit({
+        kind: 'refusal',
+        delivery: delivery({ body }),
+        status: 400,
+        reason: 'no',
+      })
+      expect((await store.delivery(deliveryId))?.body).toEqual(body)
+    })
+  })
+
+  describe('a change by a person', () => {
+    test('sets and clears the time of resolution, and is in the history', async () => {
+      const store = await start()
+      const id = (await submitTicket(store)).ticketId ?? 0
+      expect((await store.changeTicket(id, { status: 'resolved' }))?.resolvedAt).toBeTypeOf('number')
+      expect((await store.changeTicket(id, { status: 'closed' }))?.resolvedAt).toBeTypeOf('number')
+      expect((await store.changeTicket(id, { status: 'open' }))?.resolvedAt).toBeNull()
+      expect((await store.timeline(id))?.map(({ actor, changes }) => [actor, changes['status']?.to])).toEqual([
+        ['open', undefined],
+        ['api', 'resolved'],
+        ['api', 'closed'],
+        ['api', 'open'],
+      ])
+    })
+
+    test('of a ticket that is not there is null', async () => {
+      const store = await start()
+      expect(await store.changeTicket(99, { status: 'open' })).toBeNull()
+      expect(await store.ticket(99)).toBeNull()
+      expect(await store.timeline(99)).toBeNull()
+      expect(await store.delivery(99)).toBeNull()
+    })
+  })
+
+  describe('reading', () => {
+    test('pages run newest first and neither skip nor repeat, while tickets keep coming', async () => {
+      const store = await start()
+      for (let index = 0; index < 25; index += 1) await submitTicket(store)
+      const seen: number[] = []
+      let before: number | undefined
+      for (
+        let page = await store.tickets({ limit: 10 });
+        page.length > 0;
+        page = await store.tickets({ limit: 10, before })
+      ) {
+        seen.push(...page.map(({ id }) => id))
+        before = seen.at(-1)
+        await submitTicket(store)
+      }
+      expect(seen).toEqual(Array.from({ length: 25 }, (_, index) => 25 - index))
+    })
+
+    test('filters and words find what was stored a moment ago, and each combination of them', async () => {
+      const store = await start()
+      await submitTicket(store, {
+        title: 'Payment refused',
+        category: 'billing',
+        priority: 'high',
+        platform: 'zendesk',
+      })
+      await submitTicket(store, {
+        title: 'Payment late',
+        category: 'billing',
+        priority: 'low',
+        platform: 'jira',
+        userEmail: 'Ann@Shop.example',
+      })
+      await submitTicket(store, {
+        title: 'Größe falsch',
+        category: 'größe & form',
+        platform: 'jira',
+        externalId: 'EXT-99',
+      })
+      const find = async (query: object) => (await store.tickets({ limit: 10, ...query })).map(({ id }) => id)
+      expect(await find({ category: 'billing' })).toEqual([2, 1])
+      expect(await find({ category: 'billing', priority: 'low' })).toEqual([2])
+      expect(await find({ platform: 'jira', q: 'payment' })).toEqual([2])
+      expect(await find({ status: 'new', before: 3 })).toEqual([2, 1])
+      expect(await find({ status: 'closed' })).toEqual([])
+      expect(await find({ category: 'größe & form' })).toEqual([3])
+      expect(await find({ q: 'PAYMENT refused' })).toEqual([1])
+      expect(await find({ q: 'pay*' })).toEqual([2, 1])
+      expect(await find({ q: 'groesse' })).toEqual([])
+      expect(await find({ q: 'ann@shop.example' })).toEqual([2])
+      expect(await find({ q: 'EXT-99' })).toEqual([3])
+      expect(await find({ q: '"' })).toEqual([])
+      expect(await find({ q: 'payment OR NOT (refused' })).toEqual([])
+    })
+
+    test('a changed ticket is found by what it is now, and not by what it was', async () => {
+      const store = await start()
+      const { ticketId } = await submitTicket(store, { externalId: '7', title: 'before' })
+      expect(await store.tickets({ limit: 10, q: 'before' })).toHaveLength(1)
+      await submitTicket(store, { externalId: '7', title: 'after' })
+      await store.changeTicket(ticketId ?? 0, { status: 'open' })
+      expect(await store.tickets({ limit: 10, q: 'before' })).toHaveLength(0)
+      expect(await store.tickets({ limit: 10, q: 'after', status: 'open' })).toHaveLength(1)
+      expect(await store.tickets({ limit: 10, status: 'new' })).toHaveLength(0)
+    })
+
+    test('deliveries are listed by outcome', async () => {
+      const store = await start()
+      await submitTicket(store)
+      await store.submit({ kind: 'refusal', delivery: delivery(), status: 400, reason: 'no' })
+      expect(await store.deliveries({ limit: 10, outcome: 'rejected' })).toHaveLength(1)
+      expect(await store.deliveries({ limit: 10, outcome: 'created' })).toHaveLength(1)
+      expect(await store.deliveries({ limit: 10, before: 2 })).toMatchObject([{ id: 1 }])
+    })
+  })
+
+  describe('retention', () => {
+    test('forgets old deliveries, never tickets, and never hands out a number twice', async () => {
+      const store = await start()
+      const old = Date.now() - 10_000
+      for (let index = 0; index < 3; index += 1)
+        await submitTicket(store, { externalId: `${index}` }, { receivedAt: old })
+      expect(await store.prune(Date.now() - 5000)).toBe(2)
+      expect(await store.deliveries({ limit: 10 })).toMatchObject([{ id: 3 }])
+      expect(await count(store)).toBe(3)
+      const again = await subject.reopen()
+      expect(await submitTicket(again)).toMatchObject({ deliveryId: 4, ticketId: 4 })
+      expect((await again.timeline(1))?.[0]).toMatchObject({ kind: 'created', actor: 'unknown' })
+    })
+  })
+
+  test('a probe commits', async () => {
+    const store = await start()
+    await expect(store.probe()).resolves.toBeUndefined()
+  })
+}

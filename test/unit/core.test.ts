@@ -1,0 +1,143 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseJson } from '../../src/core/json.ts'
+import { applyChange, mergeDraft, newTicket } from '../../src/core/merge.ts'
+import { priorityFrom } from '../../src/core/priority.ts'
+import { cleanText, clip, isEmail, wellFormed } from '../../src/core/text.ts'
+import { ticketJson } from '../../src/core/ticket.ts'
+import { draft } from '../contract/store.ts'
+
+describe('text', () => {
+  test('is never cut inside a character, and never longer than the limit', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 60 }), fc.integer({ min: 1, max: 40 }), (text, limit) => {
+        const cut = clip(text, limit)
+        expect(cut.length).toBeLessThanOrEqual(limit)
+        expect(text.startsWith(cut)).toBe(true)
+        expect(cut.isWellFormed()).toBe(true)
+      }),
+    )
+  })
+
+  test('a pile of combining marks longer than the limit is cut all the same', () => {
+    expect(clip(`a${'\u0301'.repeat(2000)}`, 500)).toHaveLength(500)
+  })
+
+  test('is well-formed whatever came in', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        expect(wellFormed(text).isWellFormed()).toBe(true)
+        expect(wellFormed(text)).not.toContain('\0')
+        expect(cleanText(text)).not.toContain('\r')
+      }),
+    )
+  })
+
+  test.each(['a@b.example', 'ünï@bücher.example', 'a.b+c@x-y.co.uk'])('%s is an e-mail address', (text) => {
+    expect(isEmail(text)).toBe(true)
+  })
+
+  test.each([
+    '',
+    'a',
+    'a@',
+    '@b.c',
+    'a@b',
+    'a@@b.c',
+    'a b@c.d',
+    'a@b..c',
+    `${'a'.repeat(65)}@b.c`,
+    `a@${'b'.repeat(320)}.c`,
+  ])('%j is none', (text) => {
+    expect(isEmail(text)).toBe(false)
+  })
+})
+
+describe('priority', () => {
+  test('reads words of any case, with a number before them', () => {
+    expect(['HIGH', '3 high', '1 - Critical', ' Normal '].map(priorityFrom)).toEqual([
+      'high',
+      'high',
+      'urgent',
+      'medium',
+    ])
+  })
+
+  test('makes nothing of a bare digit or an unknown word', () => {
+    expect(['1', '4', '', 'soon', 'toString', '__proto__'].map(priorityFrom)).toEqual(Array(6).fill(null))
+  })
+})
+
+describe('JSON', () => {
+  test('is what JSON.parse reads, wherever that loses nothing', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
+        const text = JSON.stringify(value)
+        fc.pre(!text.includes('\\u0000')) // NUL is replaced, on purpose
+        expect(parseJson(text)).toEqual(JSON.parse(text))
+      }),
+    )
+  })
+
+  test.each([
+    ['9007199254740993', '9007199254740993'],
+    ['-9007199254740993', '-9007199254740993'],
+    ['1e400', '1e400'],
+    ['12345678901234567890123', '12345678901234567890123'],
+    ['9007199254740991', 9007199254740991],
+    ['0.1234567890123456', 0.1234567890123456],
+    ['1e3', 1000],
+  ])('%s keeps its digits', (text, expected) => {
+    expect(parseJson(`{"a":[${text}]}`)).toEqual({ a: [expected] })
+  })
+
+  test.each([
+    ['', 'empty'],
+    ['{"a":1', 'position 6'],
+    ['{"a":"b"c"}', 'escape'],
+    ['[1,]', 'not valid JSON'],
+  ])('%j is refused and says why', (text, reason) => {
+    expect(() => parseJson(text)).toThrow(reason)
+  })
+})
+
+describe('merge', () => {
+  const ticket = newTicket(1, draft({ priority: 'low', metadata: '{"full_title":"long","keep":1}' }), 1000)
+
+  test('a new ticket has the defaults, and its JSON is its wire shape', () => {
+    expect(JSON.parse(ticketJson(newTicket(7, draft(), 0)))).toEqual({
+      id: 7,
+      title: 'Printer on fire',
+      description: 'It burns since nine.',
+      category: 'general',
+      priority: 'medium',
+      status: 'new',
+      user_id: null,
+      user_email: null,
+      ticket_metadata: {},
+      created_at: '1970-01-01T00:00:00.000Z',
+      updated_at: '1970-01-01T00:00:00.000Z',
+      resolved_at: null,
+    })
+  })
+
+  test('what belonged to the former text goes with it', () => {
+    const { ticket: merged } = mergeDraft(ticket, {}, draft({ title: 'short' }), 2000)
+    expect(merged).toMatchObject({ title: 'short', metadata: '{"keep":1}', updatedAt: 2000, createdAt: 1000 })
+  })
+
+  test('nothing new changes nothing, not even the time', () => {
+    const same = mergeDraft(ticket, {}, draft({ metadata: ticket.metadata }), 2000)
+    expect(same.changes).toEqual({})
+    expect(same.ticket.updatedAt).toBe(1000)
+  })
+
+  test("the sender's word is remembered from the first change by a person on", () => {
+    const once = applyChange(ticket, {}, { priority: 'high' }, 2000)
+    const twice = applyChange(once.ticket, once.said, { priority: 'urgent' }, 3000)
+    expect(twice.said).toEqual({ priority: 'low' })
+    expect(mergeDraft(twice.ticket, twice.said, draft({ priority: 'low' }), 4000).ticket.priority).toBe('urgent')
+    const spoken = mergeDraft(twice.ticket, twice.said, draft({ priority: 'medium' }), 4000)
+    expect([spoken.ticket.priority, spoken.said]).toEqual(['medium', {}])
+  })
+})
