@@ -5,7 +5,8 @@ import { Command, InvalidArgumentError } from 'commander'
 // Written by us, and read where it lies both beside src/ and beside dist/.
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
-const SETTINGS = 'Settings are read from the environment and from .env in the working directory (see .env.example).'
+const SETTINGS =
+  'Settings are read from the environment and from .env in the working directory; docs/operations.md lists them.'
 
 const program = new Command('ticketflow')
   .description('Support tickets from any platform through one webhook.')
