@@ -14,7 +14,11 @@ let good: string
 
 const dataIn = (directory: string) => ({ TICKETFLOW_DATA_DIR: directory })
 const batch = (from: number, size: number) =>
-  Array.from({ length: size }, (_, index) => ({ title: `Ticket ${from + index}`, description: 'x'.repeat(2000) }))
+  Array.from({ length: size }, (_, index) => ({
+    id: `ext-${from + index}`,
+    title: `Ticket ${from + index}`,
+    description: 'x'.repeat(2000),
+  }))
 
 beforeAll(async () => {
   folder = await temporaryDirectory()
@@ -154,6 +158,7 @@ test('a store that is there is kept unless --force moves it aside, whole', async
 
 test.each([
   ['is damaged', damage, /is damaged/],
+  ['has an index that does not fit its table', misindex, /is damaged: .*tickets_identity/],
   ['is cut short', async (path: string) => writeFile(path, (await readFile(path)).subarray(0, 400_000)), /is damaged/],
   ['is no database', (path: string) => writeFile(path, 'hello, '.repeat(1000)), /is not a TicketFlow store/],
   ['is empty', (path: string) => writeFile(path, ''), /is not a TicketFlow store/],
@@ -184,6 +189,17 @@ test.each([
 async function damage(path: string): Promise<void> {
   const bytes = await readFile(path)
   for (let page = 4; (page + 1) * 4096 <= bytes.length; page += 2) bytes.fill(0xab, page * 4096, (page + 1) * 4096)
+  await writeFile(path, bytes)
+}
+
+/** Changes a ticket's external id where the unique index has it, and not in the table: every row can still be read. */
+async function misindex(path: string): Promise<void> {
+  const INDEX_LEAF = 0x0a
+  const bytes = await readFile(path)
+  for (let start = 4096; start < bytes.length; start += 4096) {
+    const found = bytes[start] === INDEX_LEAF ? bytes.subarray(start, start + 4096).indexOf('ext-250') : -1
+    if (found >= 0) bytes.write('ext-25x', start + found)
+  }
   await writeFile(path, bytes)
 }
 
