@@ -20,6 +20,11 @@ export async function startServer(config: Config): Promise<Server> {
     directory: config.dataDir,
     maxQueued: config.maxQueued,
     maxQueuedBytes: QUEUE_BYTES,
+    onDeath: (error) => {
+      log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
+      flush()
+      process.exit(1)
+    },
   })
   try {
     const intake = createIntake({ store, platforms: await loadPlatforms(), bodyLimit: config.bodyLimit, statusOf })

@@ -30,9 +30,10 @@ export async function createApp(deps: {
   requestTimeoutMs: number
 }): Promise<App> {
   const { store, intake, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
-    loggerInstance: log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level }),
+    loggerInstance: quiet,
     // One line a delivery is written by the webhook; a child logger for each request would cost more than that line.
     logController: new LogController({ disableRequestLogging: true }),
     childLoggerFactory: (logger) => logger,

@@ -28,7 +28,7 @@ export function createMetrics(queued: () => number): Metrics {
   })
   return {
     delivery: (outcome, seconds) => {
-      deliveries.inc({ outcome })
+      deliveries.labels(outcome).inc()
       duration.observe(seconds)
     },
     contentType: registry.contentType,

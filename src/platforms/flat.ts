@@ -69,15 +69,6 @@ export default definePlatform({
     const description = fields.description ?? fields.body ?? fail('malformed', 'Description or body is required')
     const title = clip(wholeTitle, TITLE_LIMIT)
     const priority = priorityFrom(fields.priority ?? null)
-    const unmapped = leftOver(payload, fields)
-    const ours = {
-      ...(fields.platform && { platform: fields.platform }),
-      ...(fields.id && { external_id: fields.id }),
-      ...(fields.priority && fields.priority.toLowerCase() !== priority && { original_priority: fields.priority }),
-      ...(title !== wholeTitle && { full_title: wholeTitle }),
-      ...(unmapped && { unmapped }),
-    }
-
     return {
       platform: fields.platform?.toLowerCase() ?? '',
       account: '',
@@ -89,11 +80,26 @@ export default definePlatform({
       userId: fields.user_id ?? null,
       userEmail: fields.customer_email ?? fields.user_email ?? null,
       sentUpdatedAt: timeFrom(fields.updated_at ?? null),
-      // Named first so that they come first, and last so that they win over a key of the same name.
-      metadata: { ...ours, ...fields.metadata, ...ours },
+      metadata: metadataOf(fields, {
+        platform: fields.platform,
+        external_id: fields.id,
+        original_priority: fields.priority?.toLowerCase() === priority ? null : fields.priority,
+        full_title: title === wholeTitle ? null : wholeTitle,
+        unmapped: leftOver(payload, fields),
+      }),
     }
   },
 })
+
+/** The sender's metadata with ours: named first so that it comes first, and last so that it wins over the same name. */
+function metadataOf(
+  fields: { metadata?: Record<string, unknown> | undefined },
+  ours: Record<string, unknown>,
+): Record<string, unknown> {
+  const said: Record<string, unknown> = {}
+  for (const key in ours) if (ours[key] !== null && ours[key] !== undefined) said[key] = ours[key]
+  return { ...said, ...fields.metadata, ...said }
+}
 
 const PAIRS = [
   ['title', 'subject'],
@@ -106,11 +112,13 @@ function leftOver(
   payload: Record<string, unknown>,
   fields: { [name in keyof typeof FIELDS]?: unknown },
 ): Record<string, unknown> | null {
-  const entries = Object.entries(payload).filter(([key]) => !Object.hasOwn(FIELDS, key))
+  const entries: [string, unknown][] = []
+  for (const key in payload) if (!Object.hasOwn(FIELDS, key)) entries.push([key, payload[key]])
   if (fields.updated_at) entries.push(['updated_at', fields.updated_at])
   for (const [first, second] of PAIRS) {
     if (fields[first] && fields[second] && fields[first] !== fields[second]) entries.push([second, fields[second]])
   }
+  // fromEntries defines each key, so that one named __proto__ stays data.
   return entries.length === 0 ? null : Object.fromEntries(entries)
 }
 

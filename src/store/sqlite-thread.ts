@@ -10,7 +10,7 @@ import { createReader, type SqliteReader } from './sqlite-reader.ts'
 const PAUSE_MS = 200
 const FAULT_PAUSE_MS = 5000
 /** How often committed pages are moved from the write-ahead log into the database while tickets keep coming. */
-const CHECKPOINT_MS = 50
+const CHECKPOINT_MS = 200
 
 type Call = { id: number; method: string; args: unknown[] }
 type Reply = { id: number; value?: unknown; error?: { message: string; code?: ErrorCode; errcode?: number } }
@@ -22,8 +22,11 @@ export type Remote<Api> = {
     : never
 } & { stop: () => Promise<void> }
 
-/** Starts the thread that reads the store in `directory` and keeps its index. Rejects when it cannot be opened. */
-export async function startReader(directory: string): Promise<Remote<SqliteReader>> {
+/**
+ * Starts the thread that reads the store in `directory` and keeps its index. Rejects when it cannot be opened; calls
+ * `onDeath` when the thread ends without having been told to.
+ */
+export async function startReader(directory: string, onDeath: (error: Error) => void): Promise<Remote<SqliteReader>> {
   const file = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
   const worker = new Worker(file, { workerData: directory, name: 'store reader' })
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
@@ -41,8 +44,12 @@ export async function startReader(directory: string): Promise<Remote<SqliteReade
     if (error === undefined) call?.resolve(value)
     else call?.reject(revive(error))
   })
+  let stopping = false
   worker.on('error', fail)
-  worker.on('exit', () => fail(new AppError('unavailable', 'The reader of the store has stopped')))
+  worker.on('exit', () => {
+    fail(new AppError('unavailable', 'The reader of the store has stopped'))
+    if (!stopping && gone !== null) onDeath(gone)
+  })
 
   const call = (method: string, args: unknown[]): Promise<unknown> => {
     if (gone !== null) return Promise.reject(gone)
@@ -53,7 +60,13 @@ export async function startReader(directory: string): Promise<Remote<SqliteReade
       worker.postMessage({ id, method, args } satisfies Call)
     })
   }
-  await call('open', [])
+  try {
+    await call('open', [])
+  } catch (error) {
+    stopping = true
+    await worker.terminate()
+    throw error
+  }
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   // Both ends are in this file, so what the proxy calls is there.
   return new Proxy({} as Remote<SqliteReader>, {
@@ -61,6 +74,7 @@ export async function startReader(directory: string): Promise<Remote<SqliteReade
       if (method === 'then') return undefined
       if (method !== 'stop') return (...args: unknown[]) => call(method, args)
       return async () => {
+        stopping = true
         worker.postMessage({ id: 0, method: 'stop', args: [] } satisfies Call)
         await exited
       }

@@ -18,14 +18,16 @@ export async function openSqliteStore(options: {
   /** How many submissions, and how many bytes of them, may wait for a commit before new ones are refused. */
   maxQueued: number
   maxQueuedBytes: number
+  /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
+  onDeath: (error: Error) => void
 }): Promise<Store> {
-  const { directory, maxQueued, maxQueuedBytes } = options
+  const { directory, maxQueued, maxQueuedBytes, onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
     const db = openStore(storePath(directory))
     const writer = createWriter(db)
-    const reader = await startReader(directory)
+    const reader = await startReader(directory, onDeath)
     let failing = false
 
     /** A disk that takes no commit is not the sender's fault: nothing was acknowledged, and it may come again. */

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
-import { describe } from 'vitest'
+import { describe, expect } from 'vitest'
 import { storePath } from '../../src/store/sqlite-files.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { temporaryDirectory } from '../server.ts'
@@ -8,7 +8,13 @@ import { type OpenSubject, storeContract } from './store.ts'
 
 const sqlite: OpenSubject = async ({ maxQueued = 10_000 } = {}) => {
   const directory = await temporaryDirectory()
-  const open = () => openSqliteStore({ directory, maxQueued, maxQueuedBytes: 67_108_864 })
+  const open = () =>
+    openSqliteStore({
+      directory,
+      maxQueued,
+      maxQueuedBytes: 67_108_864,
+      onDeath: (error) => expect.unreachable(error.message),
+    })
   let store = await open()
   return {
     store,
