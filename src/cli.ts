@@ -35,7 +35,12 @@ program
       ['PORT=9000 TICKETFLOW_DATA_DIR=/srv/tickets ticketflow serve', 'elsewhere'],
     ),
   )
-  .action(async () => (await import('./cli/serve.ts')).serve())
+  // As the default it is handed whatever is no command, and should not say that it takes no arguments.
+  .allowExcessArguments()
+  .action(async (_options, { args: [unknown] }: Command) => {
+    if (unknown !== undefined) program.error(`error: there is no command ${unknown}`)
+    await (await import('./cli/serve.ts')).serve()
+  })
 
 program
   .command('check')

@@ -153,6 +153,11 @@ describe('the program itself', () => {
     }
   })
 
+  test('says that there is no such command', async () => {
+    const { code, stderr } = await ticketflow(['chekc'])
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^error: there is no command chekc\n/) })
+  })
+
   test('npx finds it in a clone, offline and without a question', async () => {
     const cache = await temporaryDirectory()
     const env = { npm_config_cache: cache, npm_config_offline: 'true', npm_config_update_notifier: 'false' }
