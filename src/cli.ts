@@ -1,11 +1,115 @@
-import { Command } from 'commander'
+import { readFileSync } from 'node:fs'
 
-import { serve } from './cli/serve.ts'
+import { Command, InvalidArgumentError } from 'commander'
+
+// Written by us, and read where it lies both beside src/ and beside dist/.
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const SETTINGS =
+  'Settings are read from the environment and from .env in the working directory; docs/operations.md lists them.'
 
 const program = new Command('ticketflow')
   .description('Support tickets from any platform through one webhook.')
-  .showHelpAfterError()
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .showHelpAfterError('(--help says how it is used)')
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow', 'run the server on http://127.0.0.1:8000'],
+      ['ticketflow check', 'see whether it does what it should'],
+      ['ticketflow doctor', 'see whether this machine is fit for it'],
+    ),
+  )
 
-program.command('serve', { isDefault: true }).description('run the server').action(serve)
+// A command's own modules are loaded when it runs: the server's would make `check` wait for what it never uses.
+program
+  .command('serve', { isDefault: true })
+  .description('run the server (what `ticketflow` alone does)')
+  .addHelpText('after', `\n${SETTINGS}`)
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow serve', 'on port 8000, data in ./data'],
+      ['PORT=9000 TICKETFLOW_DATA_DIR=/srv/tickets ticketflow serve', 'elsewhere'],
+    ),
+  )
+  // As the default it is handed whatever is no command, and should not say that it takes no arguments.
+  .allowExcessArguments()
+  .action(async (_options, { args: [unknown] }: Command) => {
+    if (unknown !== undefined) program.error(`error: there is no command ${unknown}`)
+    await (await import('./cli/serve.ts')).serve()
+  })
+
+program
+  .command('check')
+  .description(
+    "send a server each of the specification's requests and judge its answers; makes about a dozen tickets there",
+  )
+  .argument('[url]', 'where the server listens', 'http://127.0.0.1:8000')
+  .option('--timeout <seconds>', 'how long one answer may take', seconds, 10)
+  .option('--json', 'print the results as JSON')
+  .addHelpText('after', '\nExit code 0 when everything is as it should be, else 1. It can be run again and again.')
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow check', ''],
+      ['ticketflow check http://127.0.0.1:9000 --timeout 2', ''],
+      ['ticketflow check --json', 'for a pipeline'],
+    ),
+  )
+  .action(async (url: string, options) => (await import('./cli/check.ts')).check(url, options))
+
+program
+  .command('doctor')
+  .description('examine this machine: configuration, data directory, disk, store, port; changes nothing')
+  .option('--json', 'print the findings as JSON')
+  .addHelpText('after', `\n${SETTINGS} Exit code 1 when something would keep the server from working.`)
+  .addHelpText('after', example(['ticketflow doctor', 'before the first start, or when something is odd']))
+  .action(async (options) => (await import('./cli/doctor.ts')).doctor(options))
+
+program
+  .command('backup')
+  .description('copy the store into one file, consistent and checked, while the server runs and writes')
+  .argument('<file>', 'the file to make, outside the data directory')
+  .option('--force', 'replace the file when it is there already')
+  .option('--json', 'print the result as JSON')
+  .addHelpText('after', `\n${SETTINGS}`)
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow backup /mnt/backup/tickets-monday.db', ''],
+      ['ticketflow backup /mnt/backup/tickets.db --force', 'the same file every night'],
+    ),
+  )
+  .action(async (file: string, options) => (await import('./cli/backup.ts')).backup(file, options))
+
+program
+  .command('restore')
+  .description('make a backup the store of the data directory; the server has to be stopped')
+  .argument('<file>', 'what `ticketflow backup` made')
+  .option('--force', 'when there is a store already: move it aside, under a name with the time; nothing is deleted')
+  .option('--json', 'print the result as JSON')
+  .addHelpText('after', `\n${SETTINGS}`)
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow restore /mnt/backup/tickets-monday.db', ''],
+      ['TICKETFLOW_DATA_DIR=/tmp/look ticketflow restore tickets-monday.db', 'into another directory'],
+    ),
+  )
+  .action(async (file: string, options) => (await import('./cli/backup.ts')).restore(file, options))
 
 await program.parseAsync()
+
+function example(...lines: [command: string, what: string][]): string {
+  const width = Math.max(...lines.map(([command]) => command.length))
+  return `\nExamples:\n${lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`.trimEnd()).join('\n')}`
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (value > 0 && value <= 3600) return value
+  throw new InvalidArgumentError('It must be a number of seconds above 0, at most 3600.')
+}

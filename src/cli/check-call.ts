@@ -1,0 +1,70 @@
+export type Answer = {
+  status: number
+  headers: Headers
+  text: string
+  /** Undefined when the text is no JSON. */
+  json: unknown
+}
+
+export type Call = (
+  method: 'GET' | 'POST',
+  path: string,
+  request?: { body?: unknown; headers?: Record<string, string> },
+) => Promise<Answer>
+
+/** There was no answer at all; says in a sentence why, and what to do. */
+export class Unreachable extends Error {
+  constructor(message: string, cause: unknown) {
+    super(message, { cause })
+    this.name = 'Unreachable'
+  }
+}
+
+/** Requests to one server. A body that is text goes out as it is, anything else as JSON. Throws Unreachable. */
+export function createCall(base: string, timeoutSeconds: number): Call {
+  return async (method, path, { body, headers = {} } = {}) => {
+    try {
+      const response = await fetch(base + path, {
+        method,
+        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutSeconds * 1000),
+      })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, text, json: jsonOf(text) }
+    } catch (error) {
+      throw new Unreachable(reasonOf(error, base, timeoutSeconds), error)
+    }
+  }
+}
+
+/** The server's address without what may follow it: people give the webhook's own, or leave out `http://`. */
+export function baseOf(url: string): string | null {
+  const text = url.includes('://') ? url : `http://${url}`
+  if (!URL.canParse(text)) return null
+  const { protocol, origin, pathname } = new URL(text)
+  if (protocol !== 'http:' && protocol !== 'https:') return null
+  return origin + pathname.replace(/\/(api\/integrations\/webhook.*)?$/, '')
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function reasonOf(error: unknown, base: string, timeoutSeconds: number): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return `No answer from ${base} within ${timeoutSeconds} s; --timeout allows it more`
+  if (code === 'ECONNREFUSED')
+    return `Nothing listens at ${base}; start the server (npm start) or give the address that it listens at`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `The host of ${base} has no address; is its name right?`
+  if (cause instanceof Error && cause.name === 'HTTPParserError')
+    return `What listens at ${base} does not speak HTTP; is the port right?`
+  return `No answer from ${base}: ${cause instanceof Error ? cause.message : String(cause)}`
+}
