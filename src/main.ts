@@ -38,7 +38,11 @@ export async function startServer(config: Config): Promise<Server> {
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
       onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
-    const url = await app.listen({ host: config.host, port: config.port, listenTextResolver: () => '' })
+    const url = await app.listen({
+      host: config.host,
+      port: config.port,
+      listenTextResolver: (address) => `listening at ${address}`,
+    })
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
