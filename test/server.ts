@@ -81,3 +81,9 @@ export async function get(url: string) {
   const response = await fetch(url)
   return { status: response.status, headers: response.headers, json: JSON.parse(await response.text()) }
 }
+
+/** The newest rows of the audit log with this request id. */
+export async function deliveriesOf(server: TestServer, requestId: string): Promise<unknown[]> {
+  const { json } = await get(`${server.url}/api/deliveries?limit=200`)
+  return json.deliveries.filter((delivery: { request_id: string }) => delivery.request_id === requestId)
+}

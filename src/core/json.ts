@@ -18,11 +18,13 @@ export function parseJson(text: string): unknown {
   const body = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
   if (body.trim() === '') fail('malformed', 'Body is empty; send one ticket as a JSON object')
   try {
-    const value: unknown = LOSSY_NUMBER.test(body) ? JSON.parse(body, keepDigits) : JSON.parse(body)
-    checkBounds(value)
+    const rounded: unknown = JSON.parse(body)
+    // Before anything that recurses, as JSON.parse does with a reviver: the stack holds what the bounds let through.
+    checkBounds(rounded)
+    const value: unknown = LOSSY_NUMBER.test(body) ? JSON.parse(body, keepDigits) : rounded
     return body.includes('\\u') && UNSAFE_ESCAPE.test(body) ? clean(value) : value
   } catch (error) {
-    if (error instanceof SyntaxError) fail('malformed', `Body is not valid JSON: ${describe(error)}`)
+    if (error instanceof SyntaxError) fail('malformed', `Body is not valid JSON${describe(error)}`)
     throw error
   }
 }
@@ -33,11 +35,13 @@ function keepDigits(_key: string, value: unknown, context?: { source?: string })
   return isRounded || !Number.isFinite(value) ? context.source : value
 }
 
-function describe(error: SyntaxError): string {
-  const hint = /control character|after property value|Unterminated/.test(error.message)
+/** What V8 says, without the piece of the body that it quotes: a refusal's reason goes into the log. */
+function describe({ message }: SyntaxError): string {
+  const hint = /control character|after property value|Unterminated/.test(message)
     ? '. A template has to escape quotes and line breaks in what it inserts; a form-encoded body needs no escaping'
     : ''
-  return wellFormed(error.message).replace(' in JSON at position', ' at position').slice(0, 160) + hint
+  const fault = message.replace(/,? ?(?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '').replace(' in JSON at', ' at')
+  return fault === '' ? hint : `: ${wellFormed(fault)}${hint}`
 }
 
 /** Throws `malformed` when the value is nested too deep or has too many keys. */

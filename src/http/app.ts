@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
@@ -18,6 +18,9 @@ import { healthRoutes } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { ticketRoutes } from './tickets.ts'
 import { WEBHOOK_PATH, webhookRoutes } from './webhook.ts'
+
+/** Node reads 2,000 and drops the rest unseen, which might be the Origin: so many are refused well before. */
+const HEADERS_LIMIT = 200
 
 /** The HTTP face: translates, and decides nothing. */
 export async function createApp(deps: {
@@ -45,6 +48,7 @@ export async function createApp(deps: {
     frameworkErrors: sendError,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200, querystringParser: parseQuery },
     http: {
+      requireHostHeader: false, // Node's own refusal has no body; the hook below has one
       maxHeaderSize: 16_384,
       headersTimeout: Math.min(10_000, requestTimeoutMs),
       // How often sockets are looked at: what bounds a sender that drips a byte a second.
@@ -58,10 +62,17 @@ export async function createApp(deps: {
   app.setNotFoundHandler(() => fail('not_found', 'No such address; GET /docs lists all there are'))
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
+    if (request.raw.rawHeaders.length > HEADERS_LIMIT * 2) {
+      fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
+    }
+    if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
     // The webhook puts a refusal on record and so checks for itself.
     if (!request.url.startsWith(WEBHOOK_PATH)) authenticateOpen(request.headers)
     done()
   })
+
+  // An expectation other than 100-continue may be passed over (RFC 9110, 10.1.1); Node would refuse it without a word.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   await documentation(app)
   await app.register(webhookRoutes({ intake, store, metrics, log }))
@@ -87,6 +98,12 @@ const BROKEN: Readonly<Record<string, AppError>> = {
 /** What is no HTTP request never reaches a route: it is answered on the socket, and the socket is closed. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  // A request before it on the same connection may be waiting for its commit: its answer goes out first. Node keeps
+  // the response here, and looks at it for the same reason where there is no handler.
+  const { _httpMessage: earlier } = socket as Socket & { _httpMessage?: ServerResponse<IncomingMessage> | null }
+  if (earlier?.req.complete && !earlier.writableFinished) {
+    return void earlier.once('finish', () => refuseBrokenRequest(error, socket))
+  }
   const refusal = BROKEN[error.code ?? ''] ?? new AppError('malformed', 'Not a valid HTTP request')
   const body = JSON.stringify(errorBody(refusal))
   socket.end(

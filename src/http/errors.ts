@@ -51,8 +51,9 @@ export function refusalOf(error: unknown): AppError | null {
   const { code = '', statusCode = 500 } = error as Partial<FastifyError>
   const known = FASTIFY[code]
   if (known !== undefined) return known
-  // A request that its sender broke off half-way, or anything else that Fastify lays at the sender's door.
-  return statusCode >= 400 && statusCode < 500 ? new AppError('malformed', error.message) : null
+  if (statusCode < 400 || statusCode >= 500) return null
+  // Whatever else Fastify lays at the sender's door.
+  return new AppError('malformed', code === 'ECONNRESET' ? 'Connection ended before the whole body' : error.message)
 }
 
 export const statusOf = (error: unknown): number => {
@@ -76,6 +77,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
   return reply
     .code(status)
+    .header('x-request-id', request.id) // a URL that is none is refused before the hook that sets it
     .type('application/json; charset=utf-8')
     .send(JSON.stringify(errorBody(error)))
 }

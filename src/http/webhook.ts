@@ -1,3 +1,6 @@
+import type { IncomingMessage } from 'node:http'
+import { finished } from 'node:stream/promises'
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { z } from 'zod'
@@ -21,32 +24,49 @@ const HEALTHY = {
   features: ['flexible_field_mapping', 'automatic_validation', 'batch_processing', 'metadata_preservation'],
 }
 
+const DRAIN_MS = 2_000
+
 const USAGE =
   'This is the webhook: POST one ticket as JSON here, or an array of them to /api/integrations/webhook/batch. GET /docs says more.\n'
 
 export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Metrics; log: Logger }) {
   const { intake, store, metrics, log } = deps
 
-  function answer(request: FastifyRequest, reply: FastifyReply, receipt: Receipt): FastifyReply {
-    const { outcome, ticketId, deliveryId } = receipt
-    observe(request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
-    if (receipt.replayed) reply.header('idempotency-replayed', 'true')
-    return reply.type(JSON_TYPE).send(receipt.answer)
+  /** Answers with what the intake made of the request, or with why it made nothing of it: it has both on record. */
+  async function settle(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    take: Intake['ticket'],
+    created = 200,
+  ): Promise<void> {
+    try {
+      answer(request, reply, await take(rawRequest(request)), created)
+    } catch (error) {
+      refuse(error, request, reply)
+    }
   }
 
-  /** A request that was refused before the intake saw it is put on record here; the intake records its own. */
-  async function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    const reason = refusalOf(error)?.message ?? 'Internal error'
-    if (request.body === undefined && request.method !== 'GET' && request.method !== 'HEAD') {
-      try {
-        await intake.refuse(rawRequest(request), reason, statusOf(error))
-      } catch (cause) {
-        log.error({ err: cause, request_id: request.id }, 'a refused request could not be put on record')
-      }
-    }
+  function answer(request: FastifyRequest, reply: FastifyReply, receipt: Receipt, created: number): void {
+    const { outcome, ticketId, deliveryId } = receipt
+    if (outcome === 'created') reply.code(created)
+    if (reply.statusCode === 201) reply.header('location', `/api/tickets/${ticketId}`)
+    observe(request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
+    if (receipt.replayed) reply.header('idempotency-replayed', 'true')
+    reply.type(JSON_TYPE).send(receipt.answer)
+  }
+
+  function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     sendError(error, request, reply)
-    observe(request, reply, { outcome: 'rejected', reason })
-    return reply
+    observe(request, reply, { outcome: 'rejected', reason: reasonOf(error) })
+  }
+
+  /** For what was refused before the intake saw it. */
+  async function record(error: unknown, request: FastifyRequest): Promise<void> {
+    try {
+      await intake.refuse(rawRequest(request), reasonOf(error), statusOf(error))
+    } catch (cause) {
+      log.error({ err: cause, request_id: request.id }, 'a refused request could not be put on record')
+    }
   }
 
   /** One line and one count a delivery, with all its facts and nothing of its body. */
@@ -70,12 +90,14 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     // The intake verifies and parses the bytes themselves, whatever type the sender gives them.
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-    app.setErrorHandler(refuse)
+    app.setErrorHandler(async (error, request, reply) => {
+      if (request.method !== 'GET' && request.method !== 'HEAD') await record(error, request)
+      if (!request.raw.complete) await drained(request.raw)
+      refuse(error, request, reply)
+    })
 
     const one = operation({ summary: 'Receive one ticket', tag: 'webhook', body: FlatTicket, result: Ticket })
-    app.post(WEBHOOK_PATH, one, async (request, reply) =>
-      answer(request, reply, await intake.ticket(rawRequest(request))),
-    )
+    app.post(WEBHOOK_PATH, one, (request, reply) => settle(request, reply, intake.ticket))
 
     const many = operation({
       summary: 'Receive up to 1,000 tickets',
@@ -83,9 +105,7 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
       body: z.array(FlatTicket),
       result: BatchResult,
     })
-    app.post(`${WEBHOOK_PATH}/batch`, many, async (request, reply) =>
-      answer(request, reply, await intake.batch(rawRequest(request))),
-    )
+    app.post(`${WEBHOOK_PATH}/batch`, many, (request, reply) => settle(request, reply, intake.batch))
 
     const byHand = operation({
       summary: 'Create a ticket by hand',
@@ -94,11 +114,7 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
       result: Ticket,
       created: 201,
     })
-    app.post('/api/tickets', byHand, async (request, reply) => {
-      const receipt = await intake.ticket(rawRequest(request))
-      if (receipt.outcome === 'created') reply.code(201).header('location', `/api/tickets/${receipt.ticketId}`)
-      return answer(request, reply, receipt)
-    })
+    app.post('/api/tickets', byHand, (request, reply) => settle(request, reply, intake.ticket, 201))
 
     for (const url of [WEBHOOK_PATH, `${WEBHOOK_PATH}/batch`]) {
       app.get(url, { schema: { hide: true } }, (_request, reply) => reply.type('text/plain; charset=utf-8').send(USAGE))
@@ -124,6 +140,17 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
   }
 }
 
+/**
+ * Reads on and forgets, for a while: a connection that is closed while its sender still writes is reset, and the
+ * answer is lost with it.
+ */
+async function drained(request: IncomingMessage): Promise<void> {
+  request.resume()
+  await finished(request, { signal: AbortSignal.timeout(DRAIN_MS) }).catch(() => {})
+}
+
+const reasonOf = (error: unknown) => refusalOf(error)?.message ?? 'Internal error'
+
 function refuseMethod(_request: FastifyRequest, reply: FastifyReply): never {
   reply.header('allow', 'GET, HEAD, POST')
   return fail('method_not_allowed', 'The webhook takes POST')
@@ -133,7 +160,8 @@ function rawRequest(request: FastifyRequest): RawRequest {
   return {
     id: request.id,
     receivedAt: Date.now(),
-    address: request.ip,
+    // A socket that its sender has closed no longer knows its address, whatever the type says.
+    address: request.ip ?? '',
     method: request.method,
     path: request.url,
     headers: request.headers,

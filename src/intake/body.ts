@@ -96,6 +96,8 @@ async function parseMultipart(type: string, header: string, body: Buffer): Promi
         let size = 0
         stream.on('data', (chunk: Buffer) => (size += chunk.length))
         stream.on('end', () => files.push({ field, name, type: contentType, size }))
+        // A form that ends inside a file is told here alone, and an error that nobody hears ends the process.
+        stream.on('error', reject)
       })
       parser.on('partsLimit', () => reject(new AppError('malformed', 'Form has more than 2000 parts')))
       parser.on('error', reject)
@@ -106,9 +108,9 @@ async function parseMultipart(type: string, header: string, body: Buffer): Promi
     if (error instanceof AppError) throw error
     fail('malformed', `Body is not a valid multipart form: ${error instanceof Error ? error.message : ''}`)
   }
-  const form = new Map(pairs)
+  const form = new URLSearchParams(pairs)
   if (files.length > 0) form.set('attachments', JSON.stringify(files))
-  return parseForm(Buffer.from(new URLSearchParams([...form]).toString()), '')
+  return parseForm(Buffer.from(form.toString()), '')
 }
 
 /** A form's fields, or the JSON in its `payload` field, which is how some senders wrap it. */
