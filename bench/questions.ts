@@ -47,6 +47,7 @@ export function questions(tickets: number, times: number): Question[] {
     page('page of a category', () => `category=${random.pick(CATEGORIES)}`),
     page('page of a platform', () => `platform=${random.pick(PLATFORMS)}`),
     page('page of status new', () => 'status=new'),
+    page('page of status new, deep inside', () => `status=new&cursor=${anyId()}`),
     page(
       'page of priority + category',
       () => `priority=${random.pick(PRIORITIES)}&category=${random.pick(CATEGORIES)}`,

@@ -54,6 +54,8 @@ if (![rounds, seconds, ...connectionCounts].every((value) => value > 0) || names
   process.exit(2)
 }
 
+const out = (text: string) => process.stdout.write(text)
+
 type Running = { name: Name; child: ChildProcess; port: number; directory: string; acknowledged: number }
 
 type Measured = {
@@ -274,8 +276,6 @@ function print(result: {
   }
   if (refused > 0) out(`${refused} requests were refused or not answered with their own ticket\n`)
 }
-
-const out = (text: string) => process.stdout.write(text)
 
 function say(line: string): void {
   process.stderr.write(`bench: ${line}\n`)
