@@ -34,7 +34,7 @@ function flush(): void {
       JSON.stringify(metadata),
       now,
     )
-    return JSON.stringify({ ...ticket, id: Number(lastInsertRowid), created_at: now })
+    return JSON.stringify({ ...ticket, external_id: id, id: Number(lastInsertRowid), created_at: now })
   })
   commit.run()
   group.forEach(({ response }, index) => {
