@@ -53,7 +53,14 @@ try {
 
 /** Loads the store through its own door, at the pace at which it commits. */
 async function fill(count: number): Promise<Loaded> {
-  const store = await openSqliteStore({ directory, maxQueued: 10_000, maxQueuedBytes: 67_108_864 })
+  const store = await openSqliteStore({
+    directory,
+    maxQueued: 10_000,
+    maxQueuedBytes: 67_108_864,
+    onDeath: (error) => {
+      throw error
+    },
+  })
   const start = performance.now()
   const since = () => (performance.now() - start) / 1000
   let inFlight: Promise<unknown>[] = []
