@@ -14,6 +14,9 @@ const COMMIT_MS = 500
 const COMMIT_TICKETS = 4000
 /** Bytes of words that FTS5 gathers in memory before it writes them out; its own default is 1 MB. */
 const HASH_BYTES = 8_388_608
+/** The index is merged into one when this many tickets, and a tenth of all, came since: many parts are slow to page through. */
+const MERGE_TICKETS = 10_000
+const MERGE_PAGES = 500
 /** A query waits for this many tickets to be indexed; further behind, it is refused until the index has caught up. */
 const PATIENCE = 20_000
 
@@ -40,6 +43,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
   const db = openOrRecreate(indexPath(directory))
   const add = db.prepare('insert into search (rowid, text) values (?, ?)')
   const replace = db.prepare('insert or replace into search (rowid, text) values (?, ?)')
+  const mergePages = db.prepare(`insert into search (search, rank) values ('merge', ?)`)
   const progress = db.prepare('select ticket_id, entry_id from progress')
   const setProgress = db.prepare('update progress set ticket_id = ?, entry_id = ?')
   const newTickets = store.prepare(`select id, ${TEXT} from tickets where id > ? order by id limit ?`)
@@ -50,6 +54,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
   newEntries.setReturnArrays(true)
   const done = { ticket: 0, entry: 0 }
   const batch = { since: 0, tickets: 0 }
+  const merge = { isDue: false, tickets: 0 }
   readProgress()
   if (
     done.ticket > integer(store, 'select max(id) from tickets') ||
@@ -98,6 +103,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
       for (const [id, text] of tickets) add.run(id, text)
       for (const [id, text] of entries) replace.run(id, text)
       batch.tickets += tickets.length + entries.length
+      merge.tickets += tickets.length + entries.length
       done.ticket = tickets.at(-1)?.[0] ?? done.ticket
       done.entry = Math.max(done.entry, ...entries.map(([, , entryId]) => entryId))
     }
@@ -114,6 +120,17 @@ export function openIndex(directory: string, store: DatabaseSync) {
   function commit(): void {
     setProgress.run(done.ticket, done.entry)
     db.exec('commit')
+  }
+
+  /** For an idle moment: merges the parts of the index a little further; false when there is nothing to merge. */
+  function mergeStep(): boolean {
+    if (merge.tickets >= Math.max(MERGE_TICKETS, done.ticket / 10)) Object.assign(merge, { isDue: true, tickets: 0 })
+    if (!merge.isDue) return false
+    const before = integer(db, 'select total_changes()')
+    mergePages.run(-MERGE_PAGES)
+    // FTS5 says by the number of changes that nothing was left to do.
+    merge.isDue = integer(db, 'select total_changes()') - before >= 2
+    return merge.isDue
   }
 
   /** Makes the next query see everything that is committed now. Throws `unavailable` when that would take too long. */
@@ -133,7 +150,8 @@ export function openIndex(directory: string, store: DatabaseSync) {
     const wanted = words(query.q)
     if (query.q !== undefined && wanted.length === 0) return []
     const match = [...wanted, ...FACETS.flatMap((facet) => filter(facet, query[facet]))].join(' AND ')
-    const before = query.before ?? Number.MAX_SAFE_INTEGER
+    // A number is bound as a double, and FTS5 starts at a rowid only when it is told an integer.
+    const before = BigInt(query.before ?? Number.MAX_SAFE_INTEGER)
     return db
       .prepare('select rowid as id from search where search match ? and rowid < ? order by rowid desc limit ?')
       .all(match, before, query.limit)
@@ -145,7 +163,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
     db.close()
   }
 
-  return { step, catchUp, find, close }
+  return { step, mergeStep, catchUp, find, close }
 }
 
 function openOrRecreate(path: string): DatabaseSync {

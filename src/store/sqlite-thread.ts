@@ -111,7 +111,7 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
   function tick(): void {
     let pause = PAUSE_MS
     try {
-      if (tidy()) pause = 0
+      if (tidy() || index.mergeStep()) pause = 0
     } catch {
       // The disk is full or failing. The health check says so; this work is caught up when it can be.
       pause = FAULT_PAUSE_MS

@@ -62,6 +62,8 @@ test(
         kills += 1
         load.running = false
         await Promise.all(senders)
+        // What this server was not even sent is as unsure as before.
+        unsure.push(...again)
       }
     }
 
