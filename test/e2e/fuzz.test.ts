@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
@@ -135,8 +135,12 @@ const good = {
   platform: 'fuzz',
   metadata: { a: { b: [1] } },
 }
-const flat = fc.dictionary(names, values, { maxKeys: 8 }).map((change) => ({ ...good, ...change }))
+const flat = fc
+  .dictionary(names, values, { maxKeys: 8 })
+  .map((change) => Object.fromEntries([...Object.entries(good), ...Object.entries(change)]))
 const bare = fc.dictionary(names, values, { maxKeys: 8 })
+
+const encode = (pairs: [string, string][]) => new URLSearchParams([['title', 't'], ['body', 'b'], ...pairs]).toString()
 
 function isTicketOrRefusal(answer: Answer): void {
   if (answer.status === 200 && answer.json.status !== 'new') throw new Error('not a ticket')
@@ -181,8 +185,6 @@ describe('whatever is posted is answered with a ticket or with a reason', () => 
       ),
       { maxLength: 8 },
     )
-    const encode = (pairs: [string, string][]) =>
-      new URLSearchParams([['title', 't'], ['body', 'b'], ...pairs]).toString()
     const bodies = fc.oneof(
       fields.map(encode),
       strings,
@@ -218,6 +220,17 @@ test('one external id is one ticket, whatever else its deliveries say and howeve
     expect(answered.size).toBeLessThanOrEqual(1)
   }))
 
+/** The value with what lies at `at` (a number for each choice on the way down) put through `change`. */
+function bend(value: unknown, at: number[], change: (found: unknown) => unknown): unknown {
+  const [step, ...rest] = at
+  if (step === undefined || typeof value !== 'object' || value === null) return change(value)
+  const keys = Object.keys(value)
+  const key = keys[step % Math.max(1, keys.length)]
+  if (key === undefined) return change(value)
+  const bent = Object.entries(value).map(([name, child]) => [name, name === key ? bend(child, rest, change) : child])
+  return Array.isArray(value) ? bent.map(([, child]) => child) : Object.fromEntries(bent)
+}
+
 const EXAMPLES = join(ROOT, '../shared/platforms/examples')
 
 describe.runIf(existsSync(EXAMPLES))('what real senders send, bent in one place', () => {
@@ -225,17 +238,6 @@ describe.runIf(existsSync(EXAMPLES))('what real senders send, bent in one place'
   const examples = (existsSync(EXAMPLES) ? readdirSync(EXAMPLES) : []).map((name) =>
     Example.parse(JSON.parse(readFileSync(join(EXAMPLES, name), 'utf8'))),
   )
-
-  /** The value with what lies at `at` (a number for each choice on the way down) put through `change`. */
-  function bend(value: unknown, at: number[], change: (found: unknown) => unknown): unknown {
-    const [step, ...rest] = at
-    if (step === undefined || typeof value !== 'object' || value === null) return change(value)
-    const keys = Object.keys(value)
-    const key = keys[step % Math.max(1, keys.length)]
-    if (key === undefined) return change(value)
-    const bent = Object.entries(value).map(([name, child]) => [name, name === key ? bend(child, rest, change) : child])
-    return Array.isArray(value) ? bent.map(([, child]) => child) : Object.fromEntries(bent)
-  }
 
   const changes = fc.oneof(
     fc.constant(() => undefined), // the field is missing
