@@ -40,7 +40,9 @@ function describe({ message }: SyntaxError): string {
   const hint = /control character|after property value|Unterminated/.test(message)
     ? '. A template has to escape quotes and line breaks in what it inserts; a form-encoded body needs no escaping'
     : ''
-  const fault = message.replace(/,? ?(?:\.\.\.)?".*"(?:\.\.\.)? is not valid JSON$/s, '').replace(' in JSON at', ' at')
+  const fault = message.endsWith(' is not valid JSON')
+    ? (/^Unexpected token '.'/su.exec(message)?.[0] ?? '')
+    : message.replace(' in JSON at', ' at')
   return fault === '' ? hint : `: ${wellFormed(fault)}${hint}`
 }
 

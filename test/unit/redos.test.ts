@@ -1,0 +1,235 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { describe, expect, test } from 'vitest'
+
+import { parseJson } from '../../src/core/json.ts'
+import { priorityFrom } from '../../src/core/priority.ts'
+import { cleanText, clip, isEmail } from '../../src/core/text.ts'
+import { authenticateOpen } from '../../src/intake/auth.ts'
+import { parseBody } from '../../src/intake/body.ts'
+import flat from '../../src/platforms/flat.ts'
+import { ROOT } from '../server.ts'
+
+const SIZE = 2_500
+const GROWTH = 4
+/** Linear work grows by 4, quadratic work by 16. */
+const LIMIT = 9
+/** Below this a measurement says nothing: it is quick whatever its growth, and twenty times over still harmless. */
+const QUICK_MS = 4
+
+/** Pieces that make a regular expression try again: runs, near misses, and what its own separators are made of. */
+const PIECES = [
+  'a',
+  ' ',
+  '0',
+  '1',
+  '\n',
+  '\r',
+  '\t',
+  '\0',
+  '.',
+  '@',
+  ':',
+  '-',
+  '"',
+  '\\',
+  '\\u',
+  '\\u00',
+  '(',
+  '[',
+  '{',
+  '<',
+  '/',
+  '+',
+  '%',
+  '&',
+  '=',
+  ';',
+  'a.',
+  '.a',
+  '@a',
+  'a@',
+  ' a',
+  '1-',
+  '1 ',
+  ':1',
+  '1e',
+  'xml',
+  '+xm',
+  'charset=',
+  '\u{300}',
+  '\u{FEFF}',
+  '\u{2028}',
+  '😀',
+  '\ud83d',
+  'é',
+]
+const ENDS = ['', '\0', '!', 'a', '"', '\n']
+
+/** The shortest of a few runs, in ms. */
+function fastest(work: () => unknown): number {
+  let best = Infinity
+  for (let run = 0; run < 2; run++) {
+    const start = performance.now()
+    try {
+      work()
+    } catch {
+      // a refusal is an answer
+    }
+    best = Math.min(best, performance.now() - start)
+  }
+  return best
+}
+
+/** The hostile texts on which the work grows faster than they do. */
+function slowOn(work: (text: string) => unknown, pieces = PIECES): string[] {
+  const texts = pieces.flatMap((piece) => ENDS.map((end) => ({ piece, end })))
+  return texts
+    .filter(({ piece, end }) => {
+      const text = (size: number) => piece.repeat(Math.ceil(size / piece.length)) + end
+      const [short, long] = [text(SIZE), text(SIZE * GROWTH)]
+      const isSlow = () => {
+        const time = fastest(() => work(long))
+        return time > QUICK_MS && time > fastest(() => work(short)) * LIMIT
+      }
+      return isSlow() && isSlow() && isSlow() // a busy machine is slow once, a bad expression always
+    })
+    .map(({ piece, end }) => JSON.stringify(`${piece}…${end}`))
+}
+
+test('the measure tells a quadratic expression from a linear one', () => {
+  expect(slowOn((text) => /\s+$/.test(text), [' '])).toContain('" …!"')
+  expect(slowOn((text) => /^\s+/.test(text))).toStrictEqual([])
+})
+
+const incoming = (payload: Record<string, unknown>) => ({ headers: {}, payload })
+const request = (type: string) => ({
+  id: '',
+  receivedAt: 0,
+  address: '',
+  method: 'POST',
+  path: '/',
+  headers: { 'content-type': type },
+  body: Buffer.alloc(0),
+})
+
+describe('what reads the sender’s text takes time in proportion to it', () => {
+  const readers: Record<string, (text: string) => unknown> = {
+    cleanText,
+    clip: (text) => clip(text, 500),
+    isEmail,
+    priorityFrom,
+    parseJson,
+    'parseJson, in a string': (text) => parseJson(`{"a":"${text}"}`),
+    'parseJson, escaped in a string': (text) => parseJson(JSON.stringify({ a: text })),
+    'a Host': (text) => authenticateOpen({ host: text }),
+    'an Origin': (text) => authenticateOpen({ host: 'localhost', origin: text }),
+    'a flat ticket, each field': (text) =>
+      flat.toDraft(
+        incoming({
+          title: text,
+          description: text,
+          category: text,
+          priority: text,
+          user_id: text,
+          id: text,
+          platform: text,
+          updated_at: text,
+          metadata: { a: text },
+        }),
+      ),
+    'a flat ticket, its time': (text) => flat.toDraft(incoming({ title: 't', description: 'd', updated_at: text })),
+    'a flat ticket, its e-mail address': (text) =>
+      flat.toDraft(incoming({ title: 't', description: 'd', user_email: text })),
+    'a flat ticket, its metadata as text': (text) =>
+      flat.toDraft(incoming({ title: 't', description: 'd', metadata: text })),
+  }
+  test.each(Object.entries(readers))('%s', (_name, read) => {
+    expect(slowOn(read)).toStrictEqual([])
+  })
+
+  test.each([
+    ['a form', 'application/x-www-form-urlencoded', (text: string) => text],
+    ['the name of a form field', 'application/x-www-form-urlencoded', (text: string) => `a[${text}]=1`],
+    [
+      'a form field',
+      'application/x-www-form-urlencoded',
+      (text: string) => `a=${encodeURIComponent(text.toWellFormed())}`,
+    ],
+    [
+      'a payload in a form',
+      'application/x-www-form-urlencoded',
+      (text: string) => `payload=${encodeURIComponent(text.toWellFormed())}`,
+    ],
+    [
+      'a multipart form',
+      'multipart/form-data; boundary=b',
+      (text: string) => `--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n${text}\r\n--b--`,
+    ],
+    [
+      'the head of a part',
+      'multipart/form-data; boundary=b',
+      (text: string) => `--b\r\nContent-Disposition: form-data; name="${text}"\r\n\r\n\r\n--b--`,
+    ],
+    ['no type at all', '', (text: string) => text],
+  ])('%s', async (_name, type, wrap) => {
+    const slow: string[] = []
+    for (const piece of PIECES) {
+      const time = async (size: number) => {
+        const body = Buffer.from(wrap(piece.repeat(Math.ceil(size / piece.length))))
+        let best = Infinity
+        for (let run = 0; run < 2; run++) {
+          const start = performance.now()
+          await parseBody(request(type), body).catch(() => {})
+          best = Math.min(best, performance.now() - start)
+        }
+        return best
+      }
+      const isSlow = async () => {
+        const long = await time(SIZE * GROWTH)
+        return long > QUICK_MS && long > (await time(SIZE)) * LIMIT
+      }
+      if ((await isSlow()) && (await isSlow()) && (await isSlow())) slow.push(JSON.stringify(piece))
+    }
+    expect(slow).toStrictEqual([])
+  })
+})
+
+describe('every regular expression of ours, on its own', () => {
+  const LITERAL =
+    /(?<=[(,=!?:[\s]|^)\/(?![/*])((?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\[\n])+)\/([dgimsuvy]*)(?=[\s.,)\]};:]|$)/g
+  const expressions = ['core', 'intake', 'platforms', 'http', 'triage', 'store', 'work'].flatMap((area) => {
+    const folder = join(ROOT, 'src', area)
+    return filesOf(folder).flatMap((file) =>
+      readFileSync(join(folder, file), 'utf8')
+        .split('\n')
+        .filter((line) => !/^\s*(\/\/|\*|\/\*)/.test(line))
+        .flatMap((line) =>
+          [...line.matchAll(LITERAL)].map(([, source = '', flags = '']) => ({
+            where: `${area}/${file}: /${source}/${flags}`,
+            source,
+            flags,
+          })),
+        ),
+    )
+  })
+
+  test('they are found', () => {
+    expect(expressions.length).toBeGreaterThan(10)
+    expect(expressions.map(({ source }) => source)).toContain(String.raw`\\u(?:0000|[dD][89a-fA-F])`)
+  })
+
+  test.each(expressions)('$where', ({ source, flags }) => {
+    const expression = new RegExp(source, flags.replaceAll(/[gy]/g, ''))
+    expect(slowOn((text) => expression.test(text))).toStrictEqual([])
+  })
+})
+
+function filesOf(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith('.ts'))
+  } catch {
+    return [] // an area that is not there yet
+  }
+}
