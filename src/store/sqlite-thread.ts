@@ -9,6 +9,8 @@ import { createReader, type SqliteReader } from './sqlite-reader.ts'
 /** How long an idle reader waits before it looks for new tickets to index. */
 const PAUSE_MS = 200
 const FAULT_PAUSE_MS = 5000
+/** Without a new ticket for this long, there is time for what is not urgent. */
+const QUIET_MS = 2000
 /** How often committed pages are moved from the write-ahead log into the database while tickets keep coming. */
 const CHECKPOINT_MS = 200
 
@@ -94,6 +96,7 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
   const checkpoint = db.prepare('pragma wal_checkpoint(passive)')
   let timer: NodeJS.Timeout
   let checkpointed = 0
+  let busyAt = 0
   let uncheckpointed = false
 
   function tidy(): boolean {
@@ -111,7 +114,10 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
   function tick(): void {
     let pause = PAUSE_MS
     try {
-      if (tidy() || index.mergeStep()) pause = 0
+      if (tidy()) {
+        pause = 0
+        busyAt = Date.now()
+      } else if (Date.now() - busyAt > QUIET_MS && index.mergeStep()) pause = 0
     } catch {
       // The disk is full or failing. The health check says so; this work is caught up when it can be.
       pause = FAULT_PAUSE_MS
