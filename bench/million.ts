@@ -143,7 +143,7 @@ async function startServer(): Promise<{ server: ChildProcess; port: number; tick
   const port = await freePort()
   const start = performance.now()
   const server = startNode({
-    args: ['--max-semi-space-size=8', 'bin/ticketflow.js', 'serve'],
+    args: ['--max-semi-space-size=16', 'bin/ticketflow.js', 'serve'],
     role: 'server',
     env: { PORT: String(port), TICKETFLOW_DATA_DIR: directory },
   })
@@ -197,7 +197,7 @@ function call(
 }
 
 async function sendWebhooks(port: number): Promise<LoadResult> {
-  const load = startNode({ args: ['--max-semi-space-size=8', 'bench/load.ts'], role: 'load' })
+  const load = startNode({ args: ['--max-semi-space-size=16', 'bench/load.ts'], role: 'load' })
   try {
     const job: LoadJob = { port, connections: 64, seconds: 120, requests: WEBHOOKS }
     const result = await ask<LoadResult>(load, job)

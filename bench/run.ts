@@ -30,7 +30,7 @@ const SERVERS = {
 } as const
 type Name = keyof typeof SERVERS
 
-const NODE_FLAGS = ['--max-semi-space-size=8', '--import', './bench/probe.ts']
+const NODE_FLAGS = ['--max-semi-space-size=16', '--import', './bench/probe.ts']
 const WARM_UP = { connections: 64, seconds: 4 }
 const SYNCS_A_ROUND = 20
 const ONE_CONNECTION_ALLOWANCE_MS = 1
@@ -82,7 +82,7 @@ type Measured = {
 
 mkdirSync(options.dir, { recursive: true })
 const directory = mkdtempSync(join(resolve(options.dir), 'run-'))
-const load = startNode({ args: ['--max-semi-space-size=8', 'bench/load.ts'], role: 'load' })
+const load = startNode({ args: ['--max-semi-space-size=16', 'bench/load.ts'], role: 'load' })
 const running: Running[] = []
 try {
   process.exitCode = await benchmark()

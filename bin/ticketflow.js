@@ -10,6 +10,10 @@ if (major < 24) {
   process.exit(1)
 }
 
+// V8 takes the short-lived objects of a parse for long-lived ones, and would keep tens of megabytes of them around.
+const { setFlagsFromString } = await import('node:v8')
+setFlagsFromString('--no-allocation-site-pretenuring')
+
 const { enableCompileCache } = await import('node:module')
 enableCompileCache?.()
 
