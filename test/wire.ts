@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 
-export type Answer = { status: number; headers: Record<string, string>; body: string }
+type Answer = { status: number; headers: Record<string, string>; body: string }
 
 /** What came back on a connection by the time the server closed it. */
 export type Exchange = { answers: Answer[]; raw: string; ms: number; closed: boolean; sent: number }

@@ -18,6 +18,9 @@ export type SenderSaid = { category?: string; priority?: Priority }
 
 export type Changes = Record<string, FieldChange>
 
+/** How large the metadata may grow by updates, in characters of JSON: one body's worth. */
+const METADATA_LIMIT = 1_048_576
+
 // Keys that describe one version of the ticket: they go when that version does.
 const OF_ONE_VERSION = ['full_title', 'unmapped']
 
@@ -93,7 +96,9 @@ function mergeMetadata(stored: string, draft: StoredDraft): string {
   const before = parseObject(stored)
   for (const key of OF_ONE_VERSION) delete before[key]
   if (draft.priority !== null) delete before['original_priority']
-  return JSON.stringify({ ...before, ...parseObject(draft.metadata) })
+  const merged = JSON.stringify({ ...before, ...parseObject(draft.metadata) })
+  // New keys with each update would let one ticket grow for ever; what gives way is in the history.
+  return merged.length > METADATA_LIMIT ? draft.metadata : merged
 }
 
 function changesBetween(before: Ticket, after: Ticket): Changes {

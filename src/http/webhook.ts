@@ -7,7 +7,7 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import type { Intake } from '../intake/ingest.ts'
-import type { RawRequest } from '../intake/request.ts'
+import { maskedPath, type RawRequest } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
@@ -77,7 +77,7 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
       ...facts,
       status: reply.statusCode,
       method: request.method,
-      path: request.url,
+      path: maskedPath(request.url),
       address: request.ip,
       bytes: Buffer.isBuffer(request.body) ? request.body.length : undefined,
       ms: Math.round(ms * 100) / 100,

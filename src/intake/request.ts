@@ -30,7 +30,7 @@ export function deliveryOf(request: RawRequest, sender: Sender | null, body: Buf
     source: sender?.source ?? 'unknown',
     address: request.address,
     method: request.method,
-    path: request.path,
+    path: maskedPath(request.path),
     headers: maskedHeaders(request),
     body: sender === null ? null : isUtf8(body) ? body.toString('utf8') : new Uint8Array(body),
     bodySize: body.length,
@@ -52,6 +52,14 @@ function isSecret(name: string): boolean {
   const secret = SECRET.test(name)
   if (secrets.size < 1000) secrets.set(name, secret)
   return secret
+}
+
+/** A path with its query, secrets masked: some senders can put their token nowhere else. */
+export function maskedPath(path: string): string {
+  if (!path.includes('?')) return path
+  return path.replaceAll(/([?&])([^=&]*)=[^&]*/g, (whole, mark: string, name: string) =>
+    isSecret(name.toLowerCase()) ? `${mark}${name}=***` : whole,
+  )
 }
 
 function maskedHeaders({ headers }: RawRequest): string {

@@ -8,6 +8,9 @@ import { cleanText, clip, isEmail, TITLE_LIMIT } from '../core/text.ts'
 
 const METADATA_LIMIT = 262_144
 
+/** How long what a ticket is known, grouped or filtered by may be. Its words are bounded by the body alone. */
+const NAME_LIMIT = 500
+
 /** A field that holds text: numbers and booleans are written out, blank is absent, a structure is refused. */
 const text = (field: string) =>
   z
@@ -19,6 +22,12 @@ const text = (field: string) =>
       context.addIssue(`${field} must be text, not ${Array.isArray(value) ? 'an array' : 'an object'}`)
       return z.NEVER
     })
+
+const name = (field: string) =>
+  text(field).refine(
+    (value) => value === null || value.length <= NAME_LIMIT,
+    `${field} is longer than ${NAME_LIMIT} characters`,
+  )
 
 const email = (field: string) =>
   text(field).refine((value) => value === null || isEmail(value), `${field} is not a valid e-mail address`)
@@ -46,13 +55,13 @@ const FIELDS = {
   subject: text('subject'),
   description: text('description'),
   body: text('body'),
-  category: text('category'),
-  priority: text('priority'),
+  category: name('category'),
+  priority: text('priority'), // never a reason to refuse
   customer_email: email('customer_email'),
   user_email: email('user_email'),
-  user_id: text('user_id'),
-  id: text('id'),
-  platform: text('platform'),
+  user_id: name('user_id'),
+  id: name('id'),
+  platform: name('platform'),
   updated_at: text('updated_at'),
   metadata,
 }

@@ -4,7 +4,7 @@ import type { StoredDraft } from '../../src/core/merge.ts'
 import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
 
 /** A store to be tested, with what only its own engine can tell or do. */
-export type Subject = {
+type Subject = {
   store: Store
   /** Closes it and opens it again on the same data. */
   reopen: () => Promise<Store>
@@ -30,7 +30,7 @@ export const draft = (over: Partial<StoredDraft> = {}): StoredDraft => ({
   ...over,
 })
 
-export const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
+const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
   const body = typeof over.body === 'string' ? over.body : randomUUID()
   return {
     receivedAt: Date.now(),

@@ -173,6 +173,12 @@ describe('wrong types', () => {
     expect(answer.json.user_id).toBe('9007199254740993')
   })
 
+  test.each(['category', 'user_id', 'id', 'platform'])('%s of more than 500 characters is 400', async (field) => {
+    const answer = await send({ ...good, [field]: 'x'.repeat(501) })
+    expect(answer.status).toBe(400)
+    expect(answer.json.detail).toContain(field)
+  })
+
   test('several faults are listed, one is not', async () => {
     const several = await send({ title: {}, description: 'd', user_email: 'x' })
     expect(several.status).toBe(400)

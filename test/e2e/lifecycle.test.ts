@@ -56,7 +56,7 @@ test('one log line a delivery with its facts; no body, no secret', async () => {
   server = await startTestServer()
   const { output } = server
   const { json } = await post(
-    server.webhook,
+    `${server.webhook}?token=planted-token&shop=9`,
     { title: 'planted-title', description: 'planted-description' },
     { Authorization: 'Bearer planted-secret', 'X-API-Key': 'planted-key' },
   )
@@ -70,7 +70,7 @@ test('one log line a delivery with its facts; no body, no secret', async () => {
     delivery: expect.any(Number),
     method: 'POST',
     address: '127.0.0.1',
-    path: '/api/integrations/webhook',
+    path: '/api/integrations/webhook?token=***&shop=9',
     bytes: expect.any(Number),
     ms: expect.any(Number),
     request_id: expect.any(String),

@@ -126,6 +126,12 @@ describe('merge', () => {
     expect(merged).toMatchObject({ title: 'short', metadata: '{"keep":1}', updatedAt: 2000, createdAt: 1000 })
   })
 
+  test('metadata does not grow for ever by updates', () => {
+    const full = { ...ticket, metadata: JSON.stringify({ old: 'x'.repeat(1_000_000) }) }
+    const update = draft({ metadata: JSON.stringify({ new: 'y'.repeat(100_000) }) })
+    expect(Object.keys(JSON.parse(mergeDraft(full, {}, update, 2000).ticket.metadata))).toEqual(['new'])
+  })
+
   test('nothing new changes nothing, not even the time', () => {
     const same = mergeDraft(ticket, {}, draft({ metadata: ticket.metadata }), 2000)
     expect(same.changes).toEqual({})
