@@ -79,7 +79,7 @@ const rows: Row[] = [
       id: 'i'.repeat(200_000),
       user_id: 'u'.repeat(200_000),
     }),
-    200,
+    400,
   ],
   // Numbers
   ['an id of 400 digits', `{${BASE},"id":${'9'.repeat(400)}}`, 200, metadata({ external_id: '9'.repeat(400) })],
