@@ -4,15 +4,38 @@ import pretty from 'pino-pretty'
 import type { Config } from './config.ts'
 
 /**
- * JSON lines, or readable ones on a terminal. Lines are written in blocks: a line may be up to a second late, and a
- * crash may take the last of them; what must not be lost is in the store.
+ * JSON lines, or readable ones on a terminal. JSON is written in blocks: a line may be up to a second late, and a crash
+ * may take the last of them; what must not be lost is in the store.
  */
 export function createLog(level: Config['logLevel']): { log: Logger; flush: () => void } {
   if (process.stdout.isTTY) {
-    const stream = pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid,hostname' })
+    const stream = pretty({
+      sync: true,
+      translateTime: 'SYS:HH:MM:ss.l',
+      ignore: 'pid,hostname',
+      hideObject: true,
+      messageFormat: readable,
+    })
     return { log: pino({ level }, stream), flush: () => {} }
   }
   const destination = pino.destination({ sync: false, minLength: 16_000, periodicFlush: 1000 })
   const log = pino({ level, timestamp: stdTimeFunctions.isoTime, base: null }, destination)
   return { log, flush: () => destination.flushSync() }
+}
+
+const NOT_FACTS = new Set(['msg', 'level', 'time', 'pid', 'hostname', 'err'])
+// What moves the cursor or ends the line: only a terminal minds, and only there could input pass for a line of ours.
+const CONTROL = /\p{Cc}/gu
+
+/** One line: the message, and each fact as name=value. A fault of ours is followed by its stack. */
+export function readable(line: Record<string, unknown>): string {
+  const facts = Object.entries(line)
+    .filter(([name, value]) => !NOT_FACTS.has(name) && value !== null)
+    .map(
+      ([name, value]) => `${name}=${typeof value === 'string' && value.includes(' ') ? JSON.stringify(value) : value}`,
+    )
+  const text = [line['msg'], ...facts].join(' ').replaceAll(CONTROL, '\u{FFFD}')
+  const error = line['err']
+  const stack = typeof error === 'object' && error !== null && 'stack' in error ? `\n${error.stack}` : ''
+  return text + stack
 }

@@ -108,6 +108,19 @@ test('a disk that takes no more: 503 and Retry-After, unhealthy, and all that wa
   expect((await get(`${server.webhook}/health`)).json.status).toBe('healthy')
 })
 
+test('a full queue: 503 and Retry-After for what it has no room for, and all that was acknowledged is there', async () => {
+  server = await startTestServer({ TICKETFLOW_MAX_QUEUED: '2' })
+  const { webhook, url } = server
+  const answers = await Promise.all(Array.from({ length: 100 }, () => post(webhook, good)))
+  const refused = answers.filter(({ status }) => status === 503)
+  const acknowledged = answers.filter(({ status }) => status === 200)
+  expect(refused.length).toBeGreaterThan(0)
+  expect(acknowledged.length + refused.length).toBe(100)
+  for (const { headers, json } of refused)
+    expect([headers.get('retry-after'), typeof json.detail]).toEqual(['1', 'string'])
+  expect((await get(`${url}/api/tickets?limit=200`)).json.tickets).toHaveLength(acknowledged.length)
+})
+
 test('the search index is derived: damaged or gone, it is made anew', async () => {
   server = await startTestServer()
   const { dataDir } = server
