@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { rm, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { discard, get, post, ROOT, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
@@ -133,6 +133,7 @@ describe('the reference', () => {
   test('/openapi.json describes each route by named schemas that are all there', async () => {
     const { json } = await get(`${server.url}/openapi.json`)
     expect(json.openapi).toBe('3.1.0')
+    expect(json.info.version).toBe(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')).version)
     expect(Object.keys(json.paths)).toEqual(
       expect.arrayContaining([
         '/api/integrations/webhook',
