@@ -8,7 +8,8 @@ import type { TicketQuery } from './store.ts'
 
 /** Raised whenever what is indexed changes: an index of another version is made anew. */
 const VERSION = 1
-const CHUNK = 200
+/** Tickets that are indexed in one go; a question that comes meanwhile waits for it, about 3 ms. */
+export const CHUNK = 200
 /** A transaction of the index stays open this long, or for this many tickets: larger ones cost half as much a ticket. */
 const COMMIT_MS = 500
 const COMMIT_TICKETS = 4000
@@ -84,8 +85,8 @@ export function openIndex(directory: string, store: DatabaseSync) {
     )
   }
 
-  /** Indexes the next few tickets that are new or changed; false when there was nothing to do. */
-  function step(): boolean {
+  /** Indexes the next tickets that are new or changed, at most CHUNK of each; returns how many there were. */
+  function step(): number {
     try {
       return stepOnce()
     } catch (error) {
@@ -95,20 +96,21 @@ export function openIndex(directory: string, store: DatabaseSync) {
     }
   }
 
-  function stepOnce(): boolean {
+  function stepOnce(): number {
     const tickets = newTickets.all(done.ticket, CHUNK) as unknown as IndexedRow[]
     const entries = tickets.length < CHUNK ? (newEntries.all(done.entry, CHUNK) as unknown as IndexedRow[]) : []
-    if (tickets.length + entries.length > 0) {
+    const found = tickets.length + entries.length
+    if (found > 0) {
       begin()
       for (const [id, text] of tickets) add.run(id, text)
       for (const [id, text] of entries) replace.run(id, text)
-      batch.tickets += tickets.length + entries.length
-      merge.tickets += tickets.length + entries.length
+      batch.tickets += found
+      merge.tickets += found
       done.ticket = tickets.at(-1)?.[0] ?? done.ticket
       done.entry = Math.max(done.entry, ...entries.map(([, , entryId]) => entryId))
     }
     if (db.isTransaction && (batch.tickets >= COMMIT_TICKETS || Date.now() - batch.since >= COMMIT_MS)) commit()
-    return tickets.length + entries.length > 0
+    return found
   }
 
   function begin(): void {
@@ -142,7 +144,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
         `The search index is being built (${missing} tickets to go); ask again in a moment`,
       )
     }
-    while (step());
+    while (step() > 0);
   }
 
   /** Ids of matching tickets, newest first. */

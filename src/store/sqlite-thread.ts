@@ -3,16 +3,14 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 
 import { AppError, type ErrorCode } from '../core/errors.ts'
 import { openBeside, storePath } from './sqlite-files.ts'
-import { openIndex } from './sqlite-index.ts'
+import { CHUNK, openIndex } from './sqlite-index.ts'
 import { createReader, type SqliteReader } from './sqlite-reader.ts'
 
-/** How long an idle reader waits before it looks for new tickets to index. */
+/** How often new tickets are indexed and committed pages moved from the write-ahead log into the database. */
 const PAUSE_MS = 200
 const FAULT_PAUSE_MS = 5000
 /** Without a new ticket for this long, there is time for what is not urgent. */
 const QUIET_MS = 2000
-/** How often committed pages are moved from the write-ahead log into the database while tickets keep coming. */
-const CHECKPOINT_MS = 200
 
 type Call = { id: number; method: string; args: unknown[] }
 type Reply = { id: number; value?: unknown; error?: { message: string; code?: ErrorCode; errcode?: number } }
@@ -95,29 +93,25 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
   const index = openIndex(directory, db)
   const checkpoint = db.prepare('pragma wal_checkpoint(passive)')
   let timer: NodeJS.Timeout
-  let checkpointed = 0
   let busyAt = 0
   let uncheckpointed = false
 
+  /** Does the next piece of what waits; returns whether there is more. */
   function tidy(): boolean {
     const found = index.step()
-    uncheckpointed ||= found
+    if (found > 0) busyAt = Date.now()
+    uncheckpointed ||= found > 0
+    if (found >= CHUNK) return true
     // Here and not in the commit that would otherwise do it, so that no sender waits for it.
-    if (uncheckpointed && (!found || Date.now() - checkpointed >= CHECKPOINT_MS)) {
-      checkpoint.get()
-      checkpointed = Date.now()
-      uncheckpointed = false
-    }
-    return found
+    if (uncheckpointed) checkpoint.get()
+    uncheckpointed = false
+    return Date.now() - busyAt > QUIET_MS && index.mergeStep()
   }
 
   function tick(): void {
     let pause = PAUSE_MS
     try {
-      if (tidy()) {
-        pause = 0
-        busyAt = Date.now()
-      } else if (Date.now() - busyAt > QUIET_MS && index.mergeStep()) pause = 0
+      if (tidy()) pause = 0
     } catch {
       // The disk is full or failing. The health check says so; this work is caught up when it can be.
       pause = FAULT_PAUSE_MS
