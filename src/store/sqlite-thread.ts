@@ -6,8 +6,10 @@ import { openBeside, storePath } from './sqlite-files.ts'
 import { CHUNK, openIndex } from './sqlite-index.ts'
 import { createReader, type SqliteReader } from './sqlite-reader.ts'
 
-/** How often new tickets are indexed and committed pages moved from the write-ahead log into the database. */
-const PAUSE_MS = 200
+/** How often new tickets are indexed: seldom enough to take many at once, often enough not to crowd out the senders. */
+const PAUSE_MS = 50
+/** How often committed pages are moved from the write-ahead log into the database. */
+const CHECKPOINT_MS = 200
 const FAULT_PAUSE_MS = 5000
 /** Without a new ticket for this long, there is time for what is not urgent. */
 const QUIET_MS = 2000
@@ -94,6 +96,7 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
   const checkpoint = db.prepare('pragma wal_checkpoint(passive)')
   let timer: NodeJS.Timeout
   let busyAt = 0
+  let checkpointed = 0
   let uncheckpointed = false
 
   /** Does the next piece of what waits; returns whether there is more. */
@@ -103,8 +106,11 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
     uncheckpointed ||= found > 0
     if (found >= CHUNK) return true
     // Here and not in the commit that would otherwise do it, so that no sender waits for it.
-    if (uncheckpointed) checkpoint.get()
-    uncheckpointed = false
+    if (uncheckpointed && Date.now() - checkpointed >= CHECKPOINT_MS) {
+      checkpoint.get()
+      checkpointed = Date.now()
+      uncheckpointed = false
+    }
     return Date.now() - busyAt > QUIET_MS && index.mergeStep()
   }
 
