@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 
+import { isObject } from '../core/json.ts'
 import type { Answer, Call } from './check-call.ts'
 
 export const WEBHOOK = '/api/integrations/webhook'
@@ -216,21 +217,21 @@ function refusal(
 
 function refused(answer: Answer, status: number, detail?: string): string {
   hasStatus(answer, status)
-  const given = isFields(answer.json) ? answer.json['detail'] : undefined
+  const given = isObject(answer.json) ? answer.json['detail'] : undefined
   if (typeof given !== 'string') return mismatch('expected JSON with a sentence in `detail`', answer)
   if (detail !== undefined && !isDeepStrictEqual(answer.json, { detail }))
     mismatch(`expected exactly ${JSON.stringify({ detail })}`, answer)
   return `${status} ${given}`
 }
 
+const indexes = (list: unknown) => (Array.isArray(list) ? list.map((entry) => isObject(entry) && entry['index']) : list)
+
 async function batch(call: Call, items: Fields[], good: number[]): Promise<string> {
   const answer = await call('POST', BATCH, { body: items })
   hasStatus(answer, 200)
   const bad = items.map((_, index) => index).filter((index) => !good.includes(index))
-  if (!isFields(answer.json)) return mismatch('expected a JSON object', answer)
+  if (!isObject(answer.json)) return mismatch('expected a JSON object', answer)
   has(answer.json, { created_count: good.length, failed_count: bad.length })
-  const indexes = (list: unknown) =>
-    Array.isArray(list) ? list.map((entry) => isFields(entry) && entry['index']) : list
   if (!isDeepStrictEqual(indexes(answer.json['created_tickets']), good))
     mismatch(`expected items ${good.join(', ')} in created_tickets`, answer)
   if (!isDeepStrictEqual(indexes(answer.json['failed_tickets']), bad))
@@ -240,7 +241,7 @@ async function batch(call: Call, items: Fields[], good: number[]): Promise<strin
 
 function ticketOf(answer: Answer): Fields {
   hasStatus(answer, 200)
-  if (!isFields(answer.json)) return mismatch('expected the ticket as a JSON object', answer)
+  if (!isObject(answer.json)) return mismatch('expected the ticket as a JSON object', answer)
   const ticket = answer.json
   const missing = TICKET_FIELDS.filter((name) => !Object.hasOwn(ticket, name))
   if (missing.length > 0) mismatch(`expected a ticket; it has no ${missing.join(', ')}`, answer)
@@ -253,7 +254,7 @@ function hasStatus(answer: Answer, status: number): void {
 }
 
 function has(value: unknown, wanted: Fields, prefix = ''): void {
-  const fields = isFields(value) ? value : {}
+  const fields = isObject(value) ? value : {}
   for (const [name, expected] of Object.entries(wanted)) {
     if (isDeepStrictEqual(fields[name], expected)) continue
     throw new Mismatch(`expected ${prefix}${name} ${JSON.stringify(expected)}; came ${JSON.stringify(fields[name])}`)
@@ -270,6 +271,3 @@ export function brief({ status, headers, text }: Answer): string {
   const type = headers.get('content-type') ?? 'no content type'
   return `${status} (${type}): ${body === '' ? 'empty' : body.length > 300 ? `${body.slice(0, 300)}…` : body}`
 }
-
-export const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

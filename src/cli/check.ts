@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
+import { isObject } from '../core/json.ts'
 import { type Call, baseOf, createCall, Unreachable } from './check-call.ts'
-import { brief, type Case, CASES, isFields, Mismatch, WEBHOOK } from './check-cases.ts'
+import { brief, type Case, CASES, Mismatch, WEBHOOK } from './check-cases.ts'
 import { paint, print, printTable } from './table.ts'
 
 type Result = { name: string; expected: string; got: string; ms: number; ok: boolean }
@@ -42,7 +43,7 @@ async function examine(url: string, timeout: number): Promise<Report> {
 /** Null when a TicketFlow server answers there, healthy or not, else what was found instead. */
 async function recognise(call: Call, base: string): Promise<string | null> {
   const answer = await call('GET', `${WEBHOOK}/health`)
-  if (isFields(answer.json) && answer.json['endpoint'] === 'webhook') return null
+  if (isObject(answer.json) && answer.json['endpoint'] === 'webhook') return null
   return [
     `What answers at ${base} is not TicketFlow; is it the right address and port?`,
     `  sent      GET ${WEBHOOK}/health`,

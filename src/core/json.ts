@@ -22,7 +22,7 @@ export function parseJson(text: string): unknown {
     // Before anything that recurses, as JSON.parse does with a reviver: the stack holds what the bounds let through.
     checkBounds(rounded)
     const value: unknown = LOSSY_NUMBER.test(body) ? JSON.parse(body, keepDigits) : rounded
-    return body.includes('\\u') && UNSAFE_ESCAPE.test(body) ? clean(value) : value
+    return body.includes('\\u') && UNSAFE_ESCAPE.test(body) ? wellFormedValue(value) : value
   } catch (error) {
     if (error instanceof SyntaxError) fail('malformed', `Body is not valid JSON${describe(error)}`)
     throw error
@@ -60,12 +60,13 @@ export function checkBounds(root: unknown): void {
   visit(root, 1)
 }
 
-function clean(value: unknown): unknown {
+/** The value with every string and key in it well-formed. Recurses as deep as the value: check the bounds first. */
+export function wellFormedValue(value: unknown): unknown {
   if (typeof value === 'string') return wellFormed(value)
-  if (Array.isArray(value)) return value.map(clean)
+  if (Array.isArray(value)) return value.map(wellFormedValue)
   if (!isObject(value)) return value
   // fromEntries defines each key, so that a key named __proto__ stays data.
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [wellFormed(key), clean(child)]))
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [wellFormed(key), wellFormedValue(child)]))
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
-import type { App } from './fastify.ts'
+import { type App, JSON_TYPE } from './fastify.ts'
 import { healthRoutes } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { ticketRoutes } from './tickets.ts'
@@ -107,7 +107,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const refusal = BROKEN[error.code ?? ''] ?? new AppError('malformed', 'Not a valid HTTP request')
   const body = JSON.stringify(errorBody(refusal))
   socket.end(
-    `HTTP/1.1 ${statusOf(refusal)} Refused\r\nContent-Type: application/json; charset=utf-8\r\n` +
+    `HTTP/1.1 ${statusOf(refusal)} Refused\r\nContent-Type: ${JSON_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${randomUUID()}\r\nConnection: close\r\n\r\n${body}`,
   )
 }

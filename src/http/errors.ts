@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 
 import { AppError, type ErrorCode } from '../core/errors.ts'
+import { JSON_TYPE } from './fastify.ts'
 
 const STATUS = {
   malformed: 400,
@@ -72,12 +73,10 @@ export function errorBody(error: unknown): { detail: string; errors?: AppError['
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const status = statusOf(error)
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
-  // Also where no hook ran, as for a URL that is none.
-  reply.header('x-request-id', request.id)
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
   return reply
     .code(status)
     .header('x-request-id', request.id) // a URL that is none is refused before the hook that sets it
-    .type('application/json; charset=utf-8')
+    .type(JSON_TYPE)
     .send(JSON.stringify(errorBody(error)))
 }

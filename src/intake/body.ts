@@ -7,8 +7,7 @@ import { Busboy } from '@fastify/busboy'
 import qs from 'qs'
 
 import { AppError, fail } from '../core/errors.ts'
-import { checkBounds, isObject, parseJson } from '../core/json.ts'
-import { wellFormed } from '../core/text.ts'
+import { checkBounds, parseJson, wellFormedValue } from '../core/json.ts'
 import { headerOf, type RawRequest } from './request.ts'
 
 const DECODERS = {
@@ -41,9 +40,9 @@ export async function inflateBody(request: RawRequest, encoding: string, limit: 
  * type at all, or (curl -d) as a form. Throws `malformed` or, for XML, `unsupported`.
  */
 export async function parseBody(request: RawRequest, body: Buffer): Promise<unknown> {
-  const type = (headerOf(request, 'content-type') ?? '').toLowerCase()
-  if (type.startsWith('multipart/'))
-    return formPayload(await parseMultipart(type, headerOf(request, 'content-type') ?? '', body))
+  const header = headerOf(request, 'content-type') ?? ''
+  const type = header.toLowerCase()
+  if (type.startsWith('multipart/')) return formPayload(await parseMultipart(type, header, body))
   const first = firstCharacter(body)
   const isForm = type.startsWith('application/x-www-form-urlencoded')
   if (first === '<' || /[/+]xml\b/.test(type)) {
@@ -117,14 +116,6 @@ async function parseMultipart(type: string, header: string, body: Buffer): Promi
 function formPayload(form: Record<string, unknown>): unknown {
   const { payload } = form
   if (typeof payload === 'string' && /^\s*[{[]/.test(payload)) return parseJson(payload)
-  const fields = cleanForm(form)
-  checkBounds(fields)
-  return fields
-}
-
-function cleanForm(value: unknown): unknown {
-  if (typeof value === 'string') return wellFormed(value)
-  if (Array.isArray(value)) return value.map(cleanForm)
-  if (!isObject(value)) return value
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [wellFormed(key), cleanForm(child)]))
+  checkBounds(form)
+  return wellFormedValue(form)
 }

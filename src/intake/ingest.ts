@@ -43,7 +43,8 @@ export function createIntake(deps: {
       const payload = await parseBody(request, body)
       const delivery = deliveryOf(request, sender, body)
       delivery.idempotencyKey = idempotencyKeyOf(request)
-      return await submit(request, delivery, payload)
+      const receipt = await submit(request, delivery, payload)
+      return receipt.keyReused ? refuseReuse() : receipt
     } catch (error) {
       const isRecorded = error instanceof AppError && (error.code === 'unavailable' || error.code === 'key_reused')
       if (!isRecorded) await record(deliveryOf(request, sender, body), reasonOf(error), statusOf(error))
@@ -54,8 +55,7 @@ export function createIntake(deps: {
   async function submitTicket(request: RawRequest, delivery: NewDelivery, payload: unknown): Promise<Receipt> {
     if (!isObject(payload)) return fail('malformed', 'Body must be one ticket as a JSON object')
     const draft = draftOf(request, delivery, payload)
-    const receipt = await store.submit({ kind: 'ticket', delivery, draft })
-    return receipt.keyReused ? refuseReuse() : receipt
+    return store.submit({ kind: 'ticket', delivery, draft })
   }
 
   async function submitBatch(request: RawRequest, delivery: NewDelivery, payload: unknown): Promise<Receipt> {
@@ -63,8 +63,7 @@ export function createIntake(deps: {
     if (payload.length > BATCH_LIMIT)
       return fail('malformed', `A batch has at most ${BATCH_LIMIT} tickets, not ${payload.length}`)
     const items = payload.map((item: unknown) => itemOf(request, delivery, item))
-    const receipt = await store.submit({ kind: 'batch', delivery, items })
-    return receipt.keyReused ? refuseReuse() : receipt
+    return store.submit({ kind: 'batch', delivery, items })
   }
 
   function itemOf(request: RawRequest, delivery: NewDelivery, item: unknown): Item {

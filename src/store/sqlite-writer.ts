@@ -208,14 +208,7 @@ export function createWriter(db: DatabaseSync) {
   function saveTicket(before: TicketRow, ticket: Ticket, said: SenderSaid, sentUpdatedAt: number | null): void {
     sql.keepAnswer.run(ticketJson(ticketOf(before)), before.delivery_id)
     sql.updateTicket.run(
-      ticket.title,
-      ticket.description,
-      ticket.category,
-      ticket.priority,
-      ticket.status,
-      ticket.userId,
-      ticket.userEmail,
-      ticket.metadata,
+      ...contentOf(ticket),
       sentUpdatedAt,
       Object.keys(said).length === 0 ? null : JSON.stringify(said),
       ticket.updatedAt,
@@ -227,14 +220,7 @@ export function createWriter(db: DatabaseSync) {
   function insertTicket(ticket: Ticket, draft: StoredDraft, deliveryId: number, fingerprint: string): boolean {
     const { changes } = sql.insertTicket.run(
       ticket.id,
-      ticket.title,
-      ticket.description,
-      ticket.category,
-      ticket.priority,
-      ticket.status,
-      ticket.userId,
-      ticket.userEmail,
-      ticket.metadata,
+      ...contentOf(ticket),
       draft.platform,
       draft.account,
       draft.externalId,
@@ -318,6 +304,19 @@ export function createWriter(db: DatabaseSync) {
 
   return { submit, changeTicket, prune, probe }
 }
+
+/** What a ticket says, in the order in which both statements that write one bind it. */
+const contentOf = (ticket: Ticket) =>
+  [
+    ticket.title,
+    ticket.description,
+    ticket.category,
+    ticket.priority,
+    ticket.status,
+    ticket.userId,
+    ticket.userEmail,
+    ticket.metadata,
+  ] as const
 
 const NO_TICKET = { reason: null, ticketId: null, answer: null }
 
