@@ -107,6 +107,8 @@ function draftOf(index: number, random: Random, vocabulary: Vocabulary): StoredD
     userEmail: `customer${random.below(200_000)}@example.com`,
     metadata: `{"platform":"${platform}","external_id":"${externalId}","department":"support"}`,
     sentUpdatedAt: null,
+    status: null,
+    event: null,
   }
 }
 
@@ -139,5 +141,6 @@ function deliveryOf(number: number, body: string): Submission['delivery'] {
     requestId: `million-${number}`,
     platform: 'flat',
     idempotencyKey: null,
+    keyIsPlatforms: false,
   }
 }

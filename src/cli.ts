@@ -70,6 +70,24 @@ program
   .action(async (options) => (await import('./cli/doctor.ts')).doctor(options))
 
 program
+  .command('preview')
+  .description('show what the webhook would make of the body in a file; needs no server and stores nothing')
+  .argument('<file>', 'the body as the sender sent it; - for standard input')
+  .option('--platform <id>', 'read it as this platform’s, instead of recognising it')
+  .option('--header <line...>', 'a header that came with it, as "Name: value"')
+  .option('--json', 'print the preview as JSON')
+  .addHelpText('after', '\nExit code 1 when the body would be refused.')
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow preview payload.json', ''],
+      ['ticketflow preview payload.json --platform jira --json', ''],
+      ['curl -s https://…/payload | ticketflow preview - --header "X-GitHub-Event: issues"', ''],
+    ),
+  )
+  .action(async (file: string, options) => (await import('./cli/preview.ts')).preview(file, options))
+
+program
   .command('backup')
   .description('copy the store into one file, consistent and checked, while the server runs and writes')
   .argument('<file>', 'the file to make, outside the data directory')

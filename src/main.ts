@@ -27,11 +27,13 @@ export async function startServer(config: Config): Promise<Server> {
     },
   })
   try {
-    const intake = createIntake({ store, platforms: await loadPlatforms(), bodyLimit: config.bodyLimit, statusOf })
+    const platforms = await loadPlatforms()
+    const intake = createIntake({ store, platforms, bodyLimit: config.bodyLimit, statusOf })
     const metrics = createMetrics(store.queued)
     const app = await createApp({
       store,
       intake,
+      platforms: platforms.all,
       metrics,
       log,
       bodyLimit: config.bodyLimit,

@@ -16,15 +16,41 @@ export type TicketDraft = {
   /** The sender's tenant (site, account, organisation), '' when there is only one. */
   account: string
   externalId: string | null
-  title: string
-  description: string
+  title: string | null
+  description: string | null
   category: string | null
   priority: Priority | null
+  status: Status | null
   userId: string | null
   userEmail: string | null
   metadata: Record<string, unknown>
   /** When the sender last changed the ticket, in ms since the epoch: orders updates that overtake each other. */
   sentUpdatedAt: number | null
+  /** What happened at the sender; null when the sender just sent the ticket as it now is. */
+  event: TicketEvent | null
+}
+
+export const EVENT_KINDS = ['created', 'updated', 'commented', 'solved', 'reopened', 'deleted'] as const
+export type EventKind = (typeof EVENT_KINDS)[number]
+
+export type TicketEvent = {
+  kind: EventKind
+  comment: Comment | null
+  /** What a ticket is called that is first heard of by an event which does not say. */
+  standIn: { title: string; description: string }
+  /** For a message that may answer earlier ones: their external ids, oldest first, and what it is to their ticket. */
+  reply: { to: readonly string[]; comment: Comment } | null
+}
+
+/** What somebody wrote on a ticket. `public` is false for a note that the customer must not see. */
+export type Comment = {
+  id: string | null
+  body: string
+  public: boolean
+  author: string | null
+  author_id: string | null
+  /** Whether an agent wrote it; null when the sender does not say. */
+  by_staff: boolean | null
 }
 
 /** A stored ticket. `metadata` is JSON text: it is written once and copied into every answer as it is. */
@@ -54,14 +80,15 @@ export type FieldChange = { from: unknown; to: unknown }
 
 /** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
 export type TimelineEntry = {
-  kind: 'created' | 'updated' | 'outdated'
+  kind: EventKind | 'outdated'
   at: number
   actor: string
   deliveryId: number | null
   changes: Record<string, FieldChange>
+  comment: Comment | null
 }
 
-function isResolved(status: Status): boolean {
+export function isResolved(status: Status): boolean {
   return status === 'resolved' || status === 'closed'
 }
 

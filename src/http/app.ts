@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 
 import { AppError, fail } from '../core/errors.ts'
+import type { Platform } from '../core/platform.ts'
 import { authenticateOpen } from '../intake/auth.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Store } from '../store/store.ts'
@@ -16,6 +17,7 @@ import { errorBody, sendError, statusOf } from './errors.ts'
 import { type App, JSON_TYPE } from './fastify.ts'
 import { healthRoutes } from './health.ts'
 import type { Metrics } from './metrics.ts'
+import { platformRoutes } from './platforms.ts'
 import { ticketRoutes } from './tickets.ts'
 import { WEBHOOK_PATH, webhookRoutes } from './webhook.ts'
 
@@ -26,12 +28,13 @@ const HEADERS_LIMIT = 200
 export async function createApp(deps: {
   store: Store
   intake: Intake
+  platforms: readonly Platform[]
   metrics: Metrics
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -79,6 +82,7 @@ export async function createApp(deps: {
   await app.register(healthRoutes({ store, metrics }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store), { prefix: '/api' })
+  await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   return app
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { PRIORITIES } from '../core/priority.ts'
-import { STATUSES } from '../core/ticket.ts'
+import { EVENT_KINDS, STATUSES } from '../core/ticket.ts'
 import { OUTCOMES } from '../store/store.ts'
 
 const timestamp = z.iso.datetime()
@@ -45,13 +45,25 @@ export const Ticket = z
 
 export const TicketPage = z.object({ tickets: z.array(Ticket), next: z.string().nullable() }).meta({ id: 'TicketPage' })
 
+const Comment = z
+  .object({
+    id: z.string().nullable(),
+    body: z.string(),
+    public: z.boolean().describe('False for a note that the customer must not see'),
+    author: z.string().nullable(),
+    author_id: z.string().nullable(),
+    by_staff: z.boolean().nullable(),
+  })
+  .meta({ id: 'Comment' })
+
 export const TimelineEntry = z
   .object({
-    kind: z.enum(['created', 'updated', 'outdated']),
+    kind: z.enum([...EVENT_KINDS, 'outdated']),
     at: timestamp,
     actor: z.string(),
     delivery_id: z.int().nullable(),
     changes: z.record(z.string(), z.object({ from: z.unknown(), to: z.unknown() })),
+    comment: Comment.nullable(),
   })
   .meta({ id: 'TimelineEntry' })
 
@@ -116,3 +128,38 @@ export const page = {
   limit: z.coerce.number<string>().int().min(1).max(200).default(50),
   cursor,
 }
+
+const kinds = z.enum([...EVENT_KINDS, 'ignored', 'handshake'])
+
+export const PlatformList = z
+  .object({
+    platforms: z.array(
+      z.object({
+        id: z.string().describe('For `?platform=`'),
+        name: z.string().describe('What `ticket_metadata.platform` says'),
+        label: z.string(),
+        events: z.array(kinds),
+        verification: z.array(z.string()).describe('How its deliveries can be verified; the first is the usual way'),
+        recognised_by_headers: z.array(z.string()).describe('Any of them says who it is; else the body’s shape does'),
+        priorities: z.record(z.string(), z.enum(PRIORITIES).nullable()).describe('Its own words and digits'),
+      }),
+    ),
+  })
+  .meta({ id: 'PlatformList' })
+
+const EventPreview = z.object({
+  kind: kinds,
+  delivery_id: z.string().nullable().describe('The sender’s own id of the delivery: the same when it is sent again'),
+  reason: z.string().nullable().describe('Why it makes no ticket'),
+  answer: z.unknown().describe('What a handshake is answered with'),
+  ticket: Ticket.omit({ id: true, created_at: true, updated_at: true, resolved_at: true }).nullable(),
+  comment: Comment.nullable(),
+  unmapped: z.array(z.string()).describe('What the ticket has no field for; kept in `ticket_metadata.unmapped`'),
+  warnings: z.array(z.string()),
+})
+
+const whose = { platform: z.string(), label: z.string() }
+
+export const Preview = z
+  .union([EventPreview.extend(whose), z.object({ ...whose, kind: z.literal('batch'), events: z.array(EventPreview) })])
+  .meta({ id: 'Preview' })

@@ -94,12 +94,13 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
     async ({ params: { id } }) => {
       const entries = (await store.timeline(id)) ?? fail('not_found', `No ticket ${id}`)
       return {
-        timeline: entries.map(({ kind, at, actor, deliveryId, changes }) => ({
+        timeline: entries.map(({ kind, at, actor, deliveryId, changes, comment }) => ({
           kind,
           at: new Date(at).toISOString(),
           actor,
           delivery_id: deliveryId,
           changes,
+          comment,
         })),
       }
     },

@@ -7,12 +7,13 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import type { Intake } from '../intake/ingest.ts'
-import { maskedPath, type RawRequest } from '../intake/request.ts'
+import { maskedPath } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import { BatchResult, Errors, FlatTicket, Ticket } from './schemas.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
+import { rawRequest, takeBodiesRaw } from './raw.ts'
 
 export const WEBHOOK_PATH = '/api/integrations/webhook'
 
@@ -52,7 +53,9 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     if (reply.statusCode === 201) reply.header('location', `/api/tickets/${ticketId}`)
     observe(request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
     if (receipt.replayed) reply.header('idempotency-replayed', 'true')
-    reply.type(JSON_TYPE).send(receipt.answer)
+    if (ticketId !== null) reply.header('content-location', `/api/tickets/${ticketId}`)
+    if (receipt.answer !== '') reply.type(JSON_TYPE)
+    reply.send(receipt.answer)
   }
 
   function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
@@ -87,9 +90,7 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
   }
 
   return async (app: App) => {
-    // The intake verifies and parses the bytes themselves, whatever type the sender gives them.
-    app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    takeBodiesRaw(app)
     app.setErrorHandler(async (error, request, reply) => {
       if (request.method !== 'GET' && request.method !== 'HEAD') await record(error, request)
       if (!request.raw.complete) await drained(request.raw)
@@ -98,6 +99,15 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
 
     const one = operation({ summary: 'Receive one ticket', tag: 'webhook', body: FlatTicket, result: Ticket })
     app.post(WEBHOOK_PATH, one, (request, reply) => settle(request, reply, intake.ticket))
+    // Zendesk and Zammad let their administrators choose the method.
+    const hidden = { ...one, schema: { ...one.schema, hide: true } }
+    const url = WEBHOOK_PATH
+    app.route({
+      method: ['PUT', 'PATCH'],
+      url,
+      ...hidden,
+      handler: (request, reply) => settle(request, reply, intake.ticket),
+    })
 
     const many = operation({
       summary: 'Receive up to 1,000 tickets',
@@ -116,9 +126,13 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     })
     app.post('/api/tickets', byHand, (request, reply) => settle(request, reply, intake.ticket, 201))
 
-    for (const url of [WEBHOOK_PATH, `${WEBHOOK_PATH}/batch`]) {
-      app.get(url, { schema: { hide: true } }, (_request, reply) => reply.type('text/plain; charset=utf-8').send(USAGE))
-      app.route({ method: ['PUT', 'PATCH', 'DELETE'], url, schema: { hide: true }, handler: refuseMethod })
+    const usage = { schema: { hide: true } }
+    for (const path of [WEBHOOK_PATH, `${WEBHOOK_PATH}/batch`]) {
+      app.get(path, usage, (_request, reply) => reply.type('text/plain; charset=utf-8').send(USAGE))
+    }
+    app.delete(WEBHOOK_PATH, usage, refuseMethod('GET, HEAD, POST, PUT, PATCH'))
+    for (const method of ['PUT', 'PATCH', 'DELETE']) {
+      app.route({ method, url: `${WEBHOOK_PATH}/batch`, ...usage, handler: refuseMethod('GET, HEAD, POST') })
     }
 
     app.get(
@@ -151,22 +165,9 @@ async function drained(request: IncomingMessage): Promise<void> {
 
 const reasonOf = (error: unknown) => refusalOf(error)?.message ?? 'Internal error'
 
-function refuseMethod(_request: FastifyRequest, reply: FastifyReply): never {
-  reply.header('allow', 'GET, HEAD, POST')
+const refuseMethod = (allowed: string) => (_request: FastifyRequest, reply: FastifyReply) => {
+  reply.header('allow', allowed)
   return fail('method_not_allowed', 'The webhook takes POST')
-}
-
-function rawRequest(request: FastifyRequest): RawRequest {
-  return {
-    id: request.id,
-    receivedAt: Date.now(),
-    // A socket that its sender has closed no longer knows its address, whatever the type says.
-    address: request.ip ?? '',
-    method: request.method,
-    path: request.url,
-    headers: request.headers,
-    body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
-  }
 }
 
 /** The schemas serve the reference only: the intake reads the bytes and writes the answer's text itself. */

@@ -1,13 +1,17 @@
 import { isUtf8 } from 'node:buffer'
-import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 
-import { Busboy } from '@fastify/busboy'
+import {
+  MaxPartsExceededError,
+  MultipartParseError,
+  type MultipartPart,
+  parseMultipart,
+} from '@remix-run/multipart-parser'
 import qs from 'qs'
 
-import { AppError, fail } from '../core/errors.ts'
-import { checkBounds, parseJson, wellFormedValue } from '../core/json.ts'
+import { fail } from '../core/errors.ts'
+import { checkBounds, isObject, parseJson, wellFormedValue } from '../core/json.ts'
 import { headerOf, type RawRequest } from './request.ts'
 
 const DECODERS = {
@@ -16,6 +20,8 @@ const DECODERS = {
   deflate: promisify(inflate),
   br: promisify(brotliDecompress),
 }
+
+const MAX_PARTS = 2000
 
 /** The body as the sender wrote it: inflated when it was sent compressed, within `limit` bytes. */
 export async function inflateBody(request: RawRequest, encoding: string, limit: number): Promise<Buffer> {
@@ -39,10 +45,10 @@ export async function inflateBody(request: RawRequest, encoding: string, limit: 
  * Bytes to a value, by what they are more than by what the sender calls them: JSON often comes as text/plain, with no
  * type at all, or (curl -d) as a form. Throws `malformed` or, for XML, `unsupported`.
  */
-export async function parseBody(request: RawRequest, body: Buffer): Promise<unknown> {
+export function parseBody(request: RawRequest, body: Buffer): unknown {
   const header = headerOf(request, 'content-type') ?? ''
   const type = header.toLowerCase()
-  if (type.startsWith('multipart/')) return formPayload(await parseMultipart(type, header, body))
+  if (type.startsWith('multipart/')) return formPayload(parseParts(type, header, body))
   const first = firstCharacter(body)
   const isForm = type.startsWith('application/x-www-form-urlencoded')
   if (first === '<' || /[/+]xml\b/.test(type)) {
@@ -79,37 +85,71 @@ function parseForm(body: Buffer, type: string): Record<string, unknown> {
 }
 
 /** The fields of a multipart form. Files are not tickets: their names and sizes are kept, their bytes are in the raw body. */
-async function parseMultipart(type: string, header: string, body: Buffer): Promise<Record<string, unknown>> {
+function parseParts(type: string, header: string, body: Buffer): Record<string, unknown> {
   if (!type.startsWith('multipart/form-data'))
     fail('unsupported', `${type.slice(0, 40)} is not supported; send multipart/form-data`)
-  const pairs: [string, string][] = []
+  const [, quoted, plain] = /boundary=(?:"([^"]{1,200})"|([^;\s"]{1,200}))/i.exec(header) ?? []
+  const boundary =
+    quoted ?? plain ?? fail('malformed', 'Body is not a valid multipart form: Content-Type names no boundary')
+  const fields: Part[] = []
   const files: Record<string, unknown>[] = []
   try {
-    await new Promise<void>((resolve, reject) => {
-      const parser = Busboy({
-        headers: { 'content-type': header },
-        limits: { fields: 2000, files: 100, parts: 2000, fieldSize: body.length, headerPairs: 100 },
-      })
-      parser.on('field', (name, value) => pairs.push([name, value]))
-      parser.on('file', (...[field, stream, name, , contentType]) => {
-        let size = 0
-        stream.on('data', (chunk: Buffer) => (size += chunk.length))
-        stream.on('end', () => files.push({ field, name, type: contentType, size }))
-        // A form that ends inside a file is told here alone, and an error that nobody hears ends the process.
-        stream.on('error', reject)
-      })
-      parser.on('partsLimit', () => reject(new AppError('malformed', 'Form has more than 2000 parts')))
-      parser.on('error', reject)
-      parser.on('finish', resolve)
-      Readable.from([body]).pipe(parser)
-    })
+    for (const part of parseMultipart(body, { boundary, maxParts: MAX_PARTS, maxFileSize: body.length })) {
+      const { name, filename, mediaType, charset } = headOf(part)
+      if (filename !== undefined) files.push({ field: name, name: filename, type: mediaType, size: part.size })
+      else if (name !== undefined) fields.push({ name, charset, bytes: part.bytes })
+    }
   } catch (error) {
-    if (error instanceof AppError) throw error
-    fail('malformed', `Body is not a valid multipart form: ${error instanceof Error ? error.message : ''}`)
+    if (error instanceof MaxPartsExceededError) fail('malformed', `Form has more than ${MAX_PARTS} parts`)
+    if (error instanceof MultipartParseError) fail('malformed', `Body is not a valid multipart form: ${error.message}`)
+    throw error
   }
-  const form = new URLSearchParams(pairs)
-  if (files.length > 0) form.set('attachments', JSON.stringify(files))
+  const form = new URLSearchParams(textsOf(fields))
+  // A sender may use the name itself, for the number of its files.
+  if (files.length > 0) form.set(form.has('attachments') ? 'attached_files' : 'attachments', JSON.stringify(files))
   return parseForm(Buffer.from(form.toString()), '')
+}
+
+type Part = { name: string; charset: string | undefined; bytes: Uint8Array }
+
+type Head = { [key in 'name' | 'filename' | 'mediaType' | 'charset']?: string | undefined }
+
+function headOf(part: MultipartPart): Head {
+  try {
+    const { name, filename, mediaType, headers } = part
+    const charset = /;\s*charset="?([^";\s]{1,40})/i.exec(headers['content-type'] ?? '')?.[1]
+    return { name, filename, mediaType, charset }
+  } catch {
+    // Only a file's name is ever written in another charset than UTF-8; the file is kept without it.
+    return { filename: '' }
+  }
+}
+
+/** Each field in the charset that its part declares, or that the form's own `charsets` field says (SendGrid does). */
+function textsOf(fields: Part[]): [string, string][] {
+  const listed = fields.find(({ name }) => name === 'charsets')
+  const charsets = listed === undefined ? {} : charsetsOf(textIn(listed.bytes, 'utf-8'))
+  return fields.map(({ name, charset, bytes }) => {
+    const said = Object.hasOwn(charsets, name) ? charsets[name] : undefined
+    return [name, textIn(bytes, charset ?? (typeof said === 'string' ? said : 'utf-8'))]
+  })
+}
+
+function charsetsOf(json: string): Record<string, unknown> {
+  try {
+    const charsets: unknown = JSON.parse(json)
+    return isObject(charsets) ? charsets : {}
+  } catch {
+    return {}
+  }
+}
+
+function textIn(bytes: Uint8Array, charset: string): string {
+  try {
+    return new TextDecoder(charset).decode(bytes)
+  } catch {
+    return new TextDecoder().decode(bytes) // a charset that nobody knows
+  }
 }
 
 /** A form's fields, or the JSON in its `payload` field, which is how some senders wrap it. */

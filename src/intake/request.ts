@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
 
+import { type Headers, headerText } from '../core/signature.ts'
 import type { NewDelivery } from '../store/store.ts'
 
 /** A request as it came off the wire; header names in lower case. */
@@ -11,16 +12,20 @@ export type RawRequest = {
   address: string
   method: string
   path: string
-  headers: Readonly<Record<string, string | string[] | undefined>>
+  headers: Headers
   body: Buffer
 }
 
 /** Who sends: in open mode everybody is the same one. */
 export type Sender = { source: string }
 
-export function headerOf(request: RawRequest, name: string): string | undefined {
-  const value = request.headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
+export const headerOf = ({ headers }: RawRequest, name: string): string | undefined =>
+  headerText(headers, name) ?? undefined
+
+/** A parameter of the URL's query; null when it is not there. */
+export function queryOf({ path }: RawRequest, name: string): string | null {
+  const start = path.indexOf('?')
+  return start < 0 ? null : new URLSearchParams(path.slice(start + 1)).get(name)
 }
 
 /** The audit row of a request. The body is kept only of a sender who is known, so that nobody else fills the disk. */
@@ -38,6 +43,7 @@ export function deliveryOf(request: RawRequest, sender: Sender | null, body: Buf
     requestId: request.id,
     platform: null,
     idempotencyKey: null,
+    keyIsPlatforms: false,
   }
 }
 

@@ -1,9 +1,12 @@
 import { z } from 'zod'
 
-import { fail } from '../core/errors.ts'
 import { isObject, parseJson } from '../core/json.ts'
-import { definePlatform } from '../core/platform.ts'
+import { timeFrom } from '../core/fields.ts'
+import { fail, failFields } from '../core/errors.ts'
+import { isUnrendered } from '../core/native.ts'
+import type { Incoming, Platform } from '../core/platform.ts'
 import { priorityFrom } from '../core/priority.ts'
+import { sharedToken, standardWebhooks } from '../core/signature.ts'
 import { cleanText, clip, isEmail, TITLE_LIMIT } from '../core/text.ts'
 
 const METADATA_LIMIT = 262_144
@@ -66,39 +69,61 @@ const FIELDS = {
   metadata,
 }
 
+const Payload = z.looseObject(FIELDS)
+type Payload = z.infer<typeof Payload>
+
 /** The house format of the specification: flat, and the last resort for whatever no other platform knows. */
-export default definePlatform({
+export default {
   id: 'flat',
   label: 'Flat form',
+  kinds: ['created', 'updated', 'ignored'],
   recognises: () => true,
-  payload: z.looseObject(FIELDS),
+  schemes: { token: sharedToken(), 'standard-webhooks': standardWebhooks },
 
-  toTicket: (fields, { payload }) => {
-    const wholeTitle = fields.title ?? fields.subject ?? fail('malformed', 'Title or subject is required')
-    const description = fields.description ?? fields.body ?? fail('malformed', 'Description or body is required')
-    const title = clip(wholeTitle, TITLE_LIMIT)
-    const priority = priorityFrom(fields.priority ?? null)
-    return {
-      platform: fields.platform?.toLowerCase() ?? '',
-      account: '',
-      externalId: fields.id ?? null,
-      title,
-      description,
-      category: fields.category?.toLowerCase() ?? null,
-      priority,
-      userId: fields.user_id ?? null,
-      userEmail: fields.customer_email ?? fields.user_email ?? null,
-      sentUpdatedAt: timeFrom(fields.updated_at ?? null),
-      metadata: metadataOf(fields, {
-        platform: fields.platform,
-        external_id: fields.id,
-        original_priority: fields.priority?.toLowerCase() === priority ? null : fields.priority,
-        full_title: title === wholeTitle ? null : wholeTitle,
-        unmapped: leftOver(payload, fields),
-      }),
+  read: (incoming) => {
+    const parsed = Payload.safeParse(incoming.payload)
+    if (!parsed.success) {
+      return failFields(
+        parsed.error.issues.map((issue) => ({ field: issue.path.join('.') || 'body', message: issue.message })),
+      )
     }
+    const draft = toDraft(parsed.data, incoming)
+    return isUnrendered(draft.title) || isUnrendered(draft.externalId)
+      ? { kind: 'ignored', reason: 'unrendered_template' }
+      : { kind: 'updated', draft }
   },
-})
+} satisfies Platform
+
+function toDraft(fields: Payload, { payload, scaleOf }: Incoming) {
+  const wholeTitle = fields.title ?? fields.subject ?? fail('malformed', 'Title or subject is required')
+  const description = fields.description ?? fields.body ?? fail('malformed', 'Description or body is required')
+  const title = clip(wholeTitle, TITLE_LIMIT)
+  const platform = fields.platform?.toLowerCase() ?? ''
+  // A bare digit means what the named sender means by it; a word means the same everywhere.
+  const isDigit = fields.priority?.length === 1
+  const priority = priorityFrom(fields.priority ?? null, isDigit ? scaleOf?.(platform) : undefined)
+  return {
+    platform,
+    account: '',
+    externalId: fields.id ?? null,
+    title,
+    description,
+    category: fields.category?.toLowerCase() ?? null,
+    priority,
+    status: null,
+    userId: fields.user_id ?? null,
+    userEmail: fields.customer_email ?? fields.user_email ?? null,
+    sentUpdatedAt: timeFrom(fields.updated_at ?? null),
+    event: null,
+    metadata: metadataOf(fields, {
+      platform: fields.platform,
+      external_id: fields.id,
+      original_priority: fields.priority?.toLowerCase() === priority ? null : fields.priority,
+      full_title: title === wholeTitle ? null : wholeTitle,
+      unmapped: leftOver(payload, fields),
+    }),
+  }
+}
 
 /** The sender's metadata with ours: named first so that it comes first, and last so that it wins over the same name. */
 function metadataOf(
@@ -118,7 +143,7 @@ const PAIRS = [
 
 /** What the ticket has no place for: unknown fields, and the second of a pair when it says something else. */
 function leftOver(
-  payload: Record<string, unknown>,
+  payload: Incoming['payload'],
   fields: { [name in keyof typeof FIELDS]?: unknown },
 ): Record<string, unknown> | null {
   const entries: [string, unknown][] = []
@@ -129,14 +154,6 @@ function leftOver(
   }
   // fromEntries defines each key, so that one named __proto__ stays data.
   return entries.length === 0 ? null : Object.fromEntries(entries)
-}
-
-/** ISO 8601 or a number of seconds or milliseconds since the epoch; null when it is no time. */
-function timeFrom(value: string | null): number | null {
-  if (value === null) return null
-  const number = /^\d{9,13}$/.test(value) ? Number(value) : Number.NaN
-  const time = Number.isNaN(number) ? Date.parse(value) : number < 1e11 ? number * 1000 : number
-  return Number.isNaN(time) ? null : time
 }
 
 function jsonObject(value: string): unknown {

@@ -16,7 +16,8 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     newest: db.prepare('select * from tickets where id < ? order by id desc limit ?'),
     source: db.prepare('select source from deliveries where id = ?'),
     timeline: db.prepare(
-      `select kind, at, actor, delivery_id, changes from timeline where ticket_id = ? and changes <> '{}' order by id`,
+      `select kind, at, actor, delivery_id, changes, comment from timeline
+       where ticket_id = ? and (changes <> '{}' or comment is not null) order by id`,
     ),
     deliveries: db.prepare(`select ${DELIVERY} from deliveries where id < ? order by id desc limit ?`),
     created: db.prepare(
@@ -54,6 +55,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
       actor,
       deliveryId: row.delivery_id,
       changes: {},
+      comment: null,
     }
     return [created, ...sql.timeline.all(id).map(entryOf)]
   }
@@ -88,6 +90,7 @@ function entryOf(row: Row): TimelineEntry {
     actor: String(row['actor']),
     deliveryId: numberOrNull(row['delivery_id']),
     changes: JSON.parse(String(row['changes'])),
+    comment: row['comment'] === null ? null : JSON.parse(String(row['comment'])),
   }
 }
 

@@ -1,9 +1,9 @@
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 
-import { applyChange, mergeDraft, newTicket, type SenderSaid, type StoredDraft } from '../core/merge.ts'
-import { type Ticket, type TicketChange, ticketJson } from '../core/ticket.ts'
+import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { integer } from './sqlite-files.ts'
-import { ticketOf, type TicketRow, ticketRow } from './sqlite-rows.ts'
+import { statements } from './sqlite-statements.ts'
+import { createTickets } from './sqlite-tickets.ts'
 import type { Item, NewDelivery, Outcome, Receipt, Submission } from './store.ts'
 
 /** What one submission of a group came to: its receipt, or why this one alone could not be stored. */
@@ -16,19 +16,11 @@ type Verdict = {
   ticketId: number | null
   answer: string | null
 }
-type Upserted = {
-  outcome: Outcome
-  reason: string | null
-  ticketId: number
-  title: string
-  answer: string
-  replayed: boolean
-}
-
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
   const sql = statements(db)
   const ids = { ticket: 0, delivery: 0, known: false }
+  const tickets = createTickets(sql, ids)
 
   /** Stores a group of submissions in one transaction. Throws, with nothing stored, when it cannot commit. */
   function submit(group: readonly Submission[]): Settled[] {
@@ -76,27 +68,48 @@ export function createWriter(db: DatabaseSync) {
       const { status, reason } = submission
       return refused(record(delivery, { ...NO_TICKET, outcome: 'rejected', status, reason }), false)
     }
+    if (submission.kind === 'ignored') {
+      const { reason, answer } = submission
+      const verdict: Verdict = { ...NO_TICKET, outcome: 'ignored', status: 200, reason }
+      const isFirst =
+        delivery.idempotencyKey === null ||
+        sql.deliveryByKey.get(delivery.source, delivery.idempotencyKey) === undefined
+      const deliveryId = record(isFirst ? delivery : { ...delivery, idempotencyKey: null }, verdict)
+      return { deliveryId, outcome: 'ignored', ticketId: null, answer, replayed: false, keyReused: false }
+    }
     // Taken as if new: the unique index on the key says whether it is.
     const deliveryId = ids.delivery + 1
     if (
       !insertDelivery(deliveryId, delivery, { ...NO_TICKET, outcome: 'created', status: 200, ticketId: ids.ticket + 1 })
     ) {
-      return repeat(delivery)
+      return repeat(submission)
     }
     ids.delivery = deliveryId
     if (submission.kind === 'batch') return submitBatch(deliveryId, delivery, submission.items)
 
-    const result = upsert(submission.draft, deliveryId, delivery, delivery.bodySha256)
+    const result = tickets.upsert(submission.draft, {
+      deliveryId,
+      delivery,
+      fingerprint: delivery.bodySha256,
+    })
     if (result.outcome !== 'created') amend(deliveryId, { ...result, status: 200 })
     const { outcome, ticketId, answer, replayed } = result
     return { deliveryId, outcome, ticketId, answer, replayed, keyReused: false }
   }
 
-  /** A key that was there before: the same body gets the stored answer, another body is refused. */
-  function repeat(delivery: NewDelivery): Receipt {
+  /**
+   * A key that was there before: the same body gets the stored answer. Another body is refused when the sender chose
+   * the key; under a platform's own it is worked by the ticket's identity, so that nothing it says is lost.
+   */
+  function repeat(submission: Exclude<Submission, { kind: 'refusal' | 'ignored' }>): Receipt {
+    const { delivery } = submission
     const first = sql.deliveryByKey.get(delivery.source, delivery.idempotencyKey)
     const duplicate = { ...delivery, idempotencyKey: null }
-    if (first?.['body_sha256'] !== delivery.bodySha256) {
+    const isSameBody = first?.['body_sha256'] === delivery.bodySha256
+    if (!isSameBody && delivery.keyIsPlatforms && hasIdentity(submission)) {
+      return submitOne({ ...submission, delivery: duplicate })
+    }
+    if (first === undefined || (!isSameBody && !delivery.keyIsPlatforms)) {
       const reason = `Idempotency key was used before with another body (delivery ${Number(first?.['id'])})`
       return refused(record(duplicate, { ...NO_TICKET, outcome: 'rejected', status: 422, reason }), true)
     }
@@ -107,7 +120,7 @@ export function createWriter(db: DatabaseSync) {
       deliveryId,
       outcome: 'duplicate',
       ticketId,
-      answer: answerOf(first, ticketId),
+      answer: tickets.answerOf(first, ticketId),
       replayed: true,
       keyReused: false,
     }
@@ -116,9 +129,16 @@ export function createWriter(db: DatabaseSync) {
   function submitBatch(deliveryId: number, delivery: NewDelivery, items: readonly Item[]): Receipt {
     const created: { index: number; ticket_id: number; title: string }[] = []
     const failed: { index: number; error: string }[] = []
+    const ignored: { index: number; reason: string }[] = []
     items.forEach((item, index) => {
       if ('error' in item) return failed.push({ index, error: item.error })
-      const { ticketId, title } = upsert(item.draft, deliveryId, delivery, item.fingerprint)
+      if ('ignored' in item) return ignored.push({ index, reason: item.ignored })
+      const { ticketId, title, reason } = tickets.upsert(item.draft, {
+        deliveryId,
+        delivery,
+        fingerprint: item.fingerprint,
+      })
+      if (ticketId === null) return ignored.push({ index, reason: reason ?? '' })
       return created.push({ index, ticket_id: ticketId, title })
     })
     const answer = JSON.stringify({
@@ -126,6 +146,7 @@ export function createWriter(db: DatabaseSync) {
       failed_count: failed.length,
       created_tickets: created,
       failed_tickets: failed,
+      ...(ignored.length > 0 ? { ignored_count: ignored.length, ignored } : {}),
     })
     const outcome = created.length > 0 ? 'created' : failed.length > 0 ? 'rejected' : 'ignored'
     const reason = failed.length > 0 ? `${failed.length} of ${items.length} items failed` : null
@@ -133,117 +154,9 @@ export function createWriter(db: DatabaseSync) {
     return { deliveryId, outcome, ticketId: null, answer, replayed: false, keyReused: false }
   }
 
-  /** The unique index on (platform, account, external id) says whether the ticket is new. */
-  function upsert(draft: StoredDraft, deliveryId: number, delivery: NewDelivery, fingerprint: string): Upserted {
-    const ticket = newTicket(ids.ticket + 1, draft, delivery.receivedAt)
-    if (!insertTicket(ticket, draft, deliveryId, fingerprint)) return update(draft, deliveryId, delivery, fingerprint)
-    ids.ticket = ticket.id
-    sql.insertJob.run('triage', ticket.id, ticket.createdAt)
-    const { id: ticketId, title } = ticket
-    return { outcome: 'created', reason: null, ticketId, title, answer: ticketJson(ticket), replayed: false }
-  }
-
-  function update(draft: StoredDraft, deliveryId: number, delivery: NewDelivery, fingerprint: string): Upserted {
-    const row = ticketRow(sql.ticketByIdentity.get(draft.platform, draft.account, draft.externalId))
-    const { id: ticketId, title } = row
-    const earlier = earlierDelivery(row, fingerprint)
-    if (earlier !== undefined) {
-      const answer = answerOf(sql.delivery.get(earlier), ticketId)
-      return { outcome: 'duplicate', reason: `Repeats delivery ${earlier}`, ticketId, title, answer, replayed: true }
-    }
-    const isOld =
-      row.sent_updated_at !== null && draft.sentUpdatedAt !== null && draft.sentUpdatedAt < row.sent_updated_at
-    const before = ticketOf(row)
-    const merged = mergeDraft(before, senderSaid(row), draft, delivery.receivedAt)
-    const entry = {
-      ticketId,
-      at: delivery.receivedAt,
-      actor: delivery.source,
-      deliveryId,
-      changes: merged.changes,
-      fingerprint,
-    }
-    if (isOld) {
-      addEntry({ ...entry, kind: 'outdated' })
-      const reason = 'Older than what is stored; kept on the timeline only'
-      return { outcome: 'ignored', reason, ticketId, title, answer: ticketJson(before), replayed: false }
-    }
-    addEntry({ ...entry, kind: 'updated' })
-    saveTicket(row, merged.ticket, merged.said, draft.sentUpdatedAt ?? row.sent_updated_at)
-    const reason = Object.keys(merged.changes).length === 0 ? 'Nothing changed' : null
-    const answer = ticketJson(merged.ticket)
-    return { outcome: 'updated', reason, ticketId, title: merged.ticket.title, answer, replayed: false }
-  }
-
-  /** The delivery that brought this very body about this ticket before. */
-  function earlierDelivery(row: TicketRow, fingerprint: string): number | undefined {
-    if (row.fingerprint === fingerprint) return row.delivery_id
-    const entry = sql.entryByFingerprint.get(row.id, fingerprint)
-    return entry === undefined ? undefined : Number(entry['delivery_id'])
-  }
-
   /** Applies a person's change; null when there is no such ticket. */
   function changeTicket(id: number, change: TicketChange, now: number): Ticket | null {
-    return transaction(() => {
-      const found = sql.ticketById.get(id)
-      if (found === undefined) return null
-      const row = ticketRow(found)
-      const { ticket, said, changes } = applyChange(ticketOf(row), senderSaid(row), change, now)
-      if (Object.keys(changes).length === 0) return ticket
-      addEntry({ ticketId: id, at: now, kind: 'updated', actor: 'api', deliveryId: null, changes, fingerprint: null })
-      saveTicket(row, ticket, said, row.sent_updated_at)
-      return ticket
-    })
-  }
-
-  /**
-   * The text that a delivery was answered with. A ticket that still stands as it was made is its own answer;
-   * saveTicket keeps the text before the first change.
-   */
-  function answerOf(delivery: Record<string, unknown> | undefined, ticketId: number | null): string {
-    const answer = delivery?.['answer']
-    return typeof answer === 'string' ? answer : ticketJson(ticketOf(ticketRow(sql.ticketById.get(ticketId))))
-  }
-
-  function saveTicket(before: TicketRow, ticket: Ticket, said: SenderSaid, sentUpdatedAt: number | null): void {
-    sql.keepAnswer.run(ticketJson(ticketOf(before)), before.delivery_id)
-    sql.updateTicket.run(
-      ...contentOf(ticket),
-      sentUpdatedAt,
-      Object.keys(said).length === 0 ? null : JSON.stringify(said),
-      ticket.updatedAt,
-      ticket.resolvedAt,
-      ticket.id,
-    )
-  }
-
-  function insertTicket(ticket: Ticket, draft: StoredDraft, deliveryId: number, fingerprint: string): boolean {
-    const { changes } = sql.insertTicket.run(
-      ticket.id,
-      ...contentOf(ticket),
-      draft.platform,
-      draft.account,
-      draft.externalId,
-      draft.sentUpdatedAt,
-      draft.externalId === null ? null : fingerprint,
-      deliveryId,
-      ticket.createdAt,
-      ticket.updatedAt,
-    )
-    return changes === 1
-  }
-
-  function addEntry(entry: {
-    ticketId: number
-    at: number
-    kind: string
-    actor: string
-    deliveryId: number | null
-    changes: Record<string, unknown>
-    fingerprint: string | null
-  }): void {
-    const { ticketId, at, kind, actor, deliveryId, changes, fingerprint } = entry
-    sql.insertEntry.run(ticketId, at, kind, actor, deliveryId, JSON.stringify(changes), fingerprint)
+    return transaction(() => tickets.change(id, change, now))
   }
 
   function record(delivery: NewDelivery, verdict: Verdict): number {
@@ -305,19 +218,6 @@ export function createWriter(db: DatabaseSync) {
   return { submit, changeTicket, prune, probe }
 }
 
-/** What a ticket says, in the order in which both statements that write one bind it. */
-const contentOf = (ticket: Ticket) =>
-  [
-    ticket.title,
-    ticket.description,
-    ticket.category,
-    ticket.priority,
-    ticket.status,
-    ticket.userId,
-    ticket.userEmail,
-    ticket.metadata,
-  ] as const
-
 const NO_TICKET = { reason: null, ticketId: null, answer: null }
 
 const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
@@ -332,50 +232,11 @@ const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
 const microsecondsSince = (time: number) =>
   Math.max(0, Math.round((performance.timeOrigin + performance.now() - time) * 1000))
 
-function senderSaid(row: TicketRow): SenderSaid {
-  return row.sender_said === null ? {} : (JSON.parse(row.sender_said) as SenderSaid) // written by saveTicket alone
-}
+/** Whether the ticket's identity keeps the submission from making a second one. */
+const hasIdentity = (submission: Submission) => submission.kind !== 'ticket' || submission.draft.externalId !== null
 
 /** Full, failing, read-only or damaged: no other submission would fare better. Primary result codes of SQLite. */
 export function isDiskFault(error: unknown): boolean {
   if (!(error instanceof Error) || !('errcode' in error)) return false
   return [5, 6, 7, 8, 10, 11, 13, 14, 26].includes(Number(error.errcode) & 0xff)
-}
-
-function statements(db: DatabaseSync) {
-  return {
-    begin: db.prepare('begin immediate'),
-    commit: db.prepare('commit'),
-    rollback: db.prepare('rollback'),
-    insertTicket: db.prepare(`
-      insert into tickets (id, title, description, category, priority, status, user_id, user_email, metadata, platform,
-        account, external_id, sent_updated_at, fingerprint, delivery_id, created_at, updated_at)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      on conflict (platform, account, external_id) where external_id is not null do nothing`),
-    updateTicket: db.prepare(`
-      update tickets set title = ?, description = ?, category = ?, priority = ?, status = ?, user_id = ?, user_email = ?,
-        metadata = ?, sent_updated_at = ?, sender_said = ?, updated_at = ?, resolved_at = ? where id = ?`),
-    ticketById: db.prepare('select * from tickets where id = ?'),
-    ticketByIdentity: db.prepare('select * from tickets where platform = ? and account = ? and external_id = ?'),
-    insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
-    insertDelivery: db.prepare(`
-      insert into deliveries (id, received_at, source, address, method, path, headers, body, body_size, body_sha256,
-        request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      on conflict (source, idempotency_key) where idempotency_key is not null do nothing`),
-    delivery: db.prepare('select id, ticket_id, answer from deliveries where id = ?'),
-    deliveryByKey: db.prepare(
-      'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?',
-    ),
-    amendDelivery: db.prepare(
-      'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ? where id = ?',
-    ),
-    keepAnswer: db.prepare('update deliveries set answer = ? where id = ? and answer is null'),
-    insertEntry: db.prepare(`
-      insert into timeline (ticket_id, at, kind, actor, delivery_id, changes, fingerprint) values (?, ?, ?, ?, ?, ?, ?)`),
-    entryByFingerprint: db.prepare('select delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
-    probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
-    prune: db.prepare(`
-      delete from deliveries where id in (select id from deliveries order by id limit ?) and received_at < ? and id < ?`),
-  } satisfies Record<string, { run: (...values: SQLInputValue[]) => unknown }>
 }

@@ -2,7 +2,7 @@ import type { StoredDraft } from '../core/merge.ts'
 import type { Priority } from '../core/priority.ts'
 import type { Status, Ticket, TicketChange, TimelineEntry } from '../core/ticket.ts'
 
-export const OUTCOMES = ['created', 'updated', 'duplicate', 'ignored', 'rejected'] as const
+export const OUTCOMES = ['created', 'updated', 'commented', 'duplicate', 'ignored', 'rejected'] as const
 export type Outcome = (typeof OUTCOMES)[number]
 
 /** One request to the intake as it arrived: the audit row, before anything was made of it. */
@@ -25,16 +25,23 @@ export type NewDelivery = {
   platform: string | null
   /** Unique within the source; null when the sender gave none. */
   idempotencyKey: string | null
+  /**
+   * Whether the key is the platform's own id of the delivery. Such a key names a retry, which may say more than the
+   * first; a key that the sender chose promises the same body.
+   */
+  keyIsPlatforms: boolean
 }
 
 /** One ticket of a submission, or the reason why this item of a batch is none. */
-export type Item = { draft: StoredDraft; fingerprint: string } | { error: string }
+export type Item = { draft: StoredDraft; fingerprint: string } | { error: string } | { ignored: string }
 
 /** What the intake hands to the store: one delivery and what is to become of it. */
 export type Submission = { delivery: NewDelivery } & (
   | { kind: 'ticket'; draft: StoredDraft }
   | { kind: 'batch'; items: Item[] }
   | { kind: 'refusal'; status: number; reason: string }
+  /** Nothing is wrong with it, and there is nothing to keep but that it came. `answer` is JSON text. */
+  | { kind: 'ignored'; reason: string; answer: string }
 )
 
 /** What became of a submission, durable by the time it is handed out. */
@@ -64,7 +71,7 @@ export type TicketQuery = {
 
 export type DeliveryQuery = { outcome?: Outcome | undefined; before?: number | undefined; limit: number }
 
-export type StoredDelivery = Omit<NewDelivery, 'body' | 'bodySha256'> & {
+export type StoredDelivery = Omit<NewDelivery, 'body' | 'bodySha256' | 'keyIsPlatforms'> & {
   id: number
   outcome: Outcome
   status: number

@@ -27,6 +27,8 @@ export const draft = (over: Partial<StoredDraft> = {}): StoredDraft => ({
   userEmail: null,
   metadata: '{}',
   sentUpdatedAt: null,
+  status: null,
+  event: null,
   ...over,
 })
 
@@ -45,6 +47,7 @@ const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
     requestId: randomUUID(),
     platform: 'flat',
     idempotencyKey: null,
+    keyIsPlatforms: false,
     ...over,
   }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseJson } from '../../src/core/json.ts'
-import { applyChange, mergeDraft, newTicket } from '../../src/core/merge.ts'
+import { applyChange, applyDraft, newTicket } from '../../src/core/merge.ts'
 import { priorityFrom } from '../../src/core/priority.ts'
 import { cleanText, clip, isEmail, wellFormed } from '../../src/core/text.ts'
 import { ticketJson } from '../../src/core/ticket.ts'
@@ -55,7 +55,7 @@ describe('text', () => {
 
 describe('priority', () => {
   test('reads words of any case, with a number before them', () => {
-    expect(['HIGH', '3 high', '1 - Critical', ' Normal '].map(priorityFrom)).toEqual([
+    expect(['HIGH', '3 high', '1 - Critical', ' Normal '].map((word) => priorityFrom(word))).toEqual([
       'high',
       'high',
       'urgent',
@@ -64,7 +64,9 @@ describe('priority', () => {
   })
 
   test('makes nothing of a bare digit or an unknown word', () => {
-    expect(['1', '4', '', 'soon', 'toString', '__proto__'].map(priorityFrom)).toEqual(Array(6).fill(null))
+    expect(['1', '4', '', 'soon', 'toString', '__proto__'].map((word) => priorityFrom(word))).toEqual(
+      Array(6).fill(null),
+    )
   })
 })
 
@@ -122,18 +124,30 @@ describe('merge', () => {
   })
 
   test('what belonged to the former text goes with it', () => {
-    const { ticket: merged } = mergeDraft(ticket, {}, draft({ title: 'short' }), 2000)
+    const { ticket: merged } = applyDraft(
+      { ticket: ticket, said: {}, sentUpdatedAt: null },
+      draft({ title: 'short' }),
+      2000,
+    )
     expect(merged).toMatchObject({ title: 'short', metadata: '{"keep":1}', updatedAt: 2000, createdAt: 1000 })
   })
 
   test('metadata does not grow for ever by updates', () => {
     const full = { ...ticket, metadata: JSON.stringify({ old: 'x'.repeat(1_000_000) }) }
     const update = draft({ metadata: JSON.stringify({ new: 'y'.repeat(100_000) }) })
-    expect(Object.keys(JSON.parse(mergeDraft(full, {}, update, 2000).ticket.metadata))).toEqual(['new'])
+    expect(
+      Object.keys(
+        JSON.parse(applyDraft({ ticket: full, said: {}, sentUpdatedAt: null }, update, 2000).ticket.metadata),
+      ),
+    ).toEqual(['new'])
   })
 
   test('nothing new changes nothing, not even the time', () => {
-    const same = mergeDraft(ticket, {}, draft({ metadata: ticket.metadata }), 2000)
+    const same = applyDraft(
+      { ticket: ticket, said: {}, sentUpdatedAt: null },
+      draft({ metadata: ticket.metadata }),
+      2000,
+    )
     expect(same.changes).toEqual({})
     expect(same.ticket.updatedAt).toBe(1000)
   })
@@ -142,8 +156,10 @@ describe('merge', () => {
     const once = applyChange(ticket, {}, { priority: 'high' }, 2000)
     const twice = applyChange(once.ticket, once.said, { priority: 'urgent' }, 3000)
     expect(twice.said).toEqual({ priority: 'low' })
-    expect(mergeDraft(twice.ticket, twice.said, draft({ priority: 'low' }), 4000).ticket.priority).toBe('urgent')
-    const spoken = mergeDraft(twice.ticket, twice.said, draft({ priority: 'medium' }), 4000)
+    expect(applyDraft({ ...twice, sentUpdatedAt: null }, draft({ priority: 'low' }), 4000).ticket.priority).toBe(
+      'urgent',
+    )
+    const spoken = applyDraft({ ...twice, sentUpdatedAt: null }, draft({ priority: 'medium' }), 4000)
     expect([spoken.ticket.priority, spoken.said]).toEqual(['medium', {}])
   })
 })

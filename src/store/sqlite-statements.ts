@@ -1,0 +1,44 @@
+import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
+
+export type Statements = ReturnType<typeof statements>
+
+/** What the writer says to the database, each statement prepared once. */
+export function statements(db: DatabaseSync) {
+  return {
+    begin: db.prepare('begin immediate'),
+    commit: db.prepare('commit'),
+    rollback: db.prepare('rollback'),
+    insertTicket: db.prepare(`
+      insert into tickets (id, title, description, category, priority, status, user_id, user_email, metadata, platform,
+        account, external_id, sent_updated_at, fingerprint, delivery_id, created_at, updated_at, resolved_at)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      on conflict (platform, account, external_id) where external_id is not null do nothing`),
+    updateTicket: db.prepare(`
+      update tickets set title = ?, description = ?, category = ?, priority = ?, status = ?, user_id = ?, user_email = ?,
+        metadata = ?, sent_updated_at = ?, sender_said = ?, updated_at = ?, resolved_at = ? where id = ?`),
+    ticketById: db.prepare('select * from tickets where id = ?'),
+    ticketByIdentity: db.prepare('select * from tickets where platform = ? and account = ? and external_id = ?'),
+    insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
+    insertDelivery: db.prepare(`
+      insert into deliveries (id, received_at, source, address, method, path, headers, body, body_size, body_sha256,
+        request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      on conflict (source, idempotency_key) where idempotency_key is not null do nothing`),
+    delivery: db.prepare('select id, ticket_id, answer from deliveries where id = ?'),
+    deliveryByKey: db.prepare(
+      'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?',
+    ),
+    amendDelivery: db.prepare(
+      'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ? where id = ?',
+    ),
+    keepAnswer: db.prepare('update deliveries set answer = ? where id = ? and answer is null'),
+    insertEntry: db.prepare(`
+      insert into timeline (ticket_id, at, kind, actor, delivery_id, changes, fingerprint, comment, comment_key)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    entryByComment: db.prepare('select delivery_id from timeline where ticket_id = ? and comment_key = ?'),
+    entryByFingerprint: db.prepare('select delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
+    probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
+    prune: db.prepare(`
+      delete from deliveries where id in (select id from deliveries order by id limit ?) and received_at < ? and id < ?`),
+  } satisfies Record<string, { run: (...values: SQLInputValue[]) => unknown }>
+}

@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest'
+
+import type { Platform } from '../../src/core/platform.ts'
+import type { SignedRequest } from '../../src/core/signature.ts'
+import { parseBody } from '../../src/intake/body.ts'
+import { eventsIn, incomingOf, loadPlatforms } from '../../src/intake/platforms.ts'
+import type { RawRequest } from '../../src/intake/request.ts'
+import { type Fixture, fixtures, folded, lowerCased, NOW } from '../fixtures.ts'
+
+const platforms = await loadPlatforms()
+
+const HOUR = 3_600_000
+
+function requestOf({ headers, raw_body: body, url }: Fixture): RawRequest {
+  const { pathname, search } = new URL(url)
+  return {
+    id: 'r',
+    receivedAt: NOW,
+    address: '127.0.0.1',
+    method: 'POST',
+    path: pathname + search,
+    headers: lowerCased(headers),
+    body: Buffer.from(body),
+  }
+}
+
+const signed = (fixture: Fixture): SignedRequest => ({ ...requestOf(fixture), url: fixture.url })
+
+function readAll(fixture: Fixture) {
+  const request = requestOf(fixture)
+  const { platform, events } = eventsIn(platforms, request, parseBody(request, request.body))
+  return { platform, events: events.map((event) => platform.read(incomingOf(platforms, request, event))) }
+}
+
+describe('every platform', () => {
+  test('there are platforms and fixtures to test', () => {
+    expect(platforms.all.length).toBeGreaterThan(1)
+    expect(fixtures.length).toBeGreaterThan(1)
+  })
+
+  test.each(platforms.all.filter(({ id }) => id !== 'flat'))(
+    '$id has a fixture, and says what it is',
+    (platform: Platform) => {
+      expect(fixtures.filter((fixture) => fixture.platform.replaceAll('-', '_') === platform.id)).not.toEqual([])
+      expect(platform.id).toMatch(/^[a-z0-9_]+$/)
+      expect(platform.label.trim()).not.toBe('')
+      expect(platform.kinds).not.toEqual([])
+      expect(Object.keys(platform.schemes)).not.toEqual([])
+    },
+  )
+
+  test.each(
+    platforms.all.flatMap(({ id, schemes }) => Object.entries(schemes).map(([name, verify]) => ({ id, name, verify }))),
+  )('$id, $name: refuses what is not signed, and what is signed with nothing', ({ verify }) => {
+    const bare: SignedRequest = { method: 'POST', url: 'https://a.example/', headers: {}, body: Buffer.from('{}') }
+    expect(verify(bare, ['secret'], NOW)).not.toBeNull()
+    expect(verify(bare, [], NOW)).not.toBeNull()
+    expect(verify(bare, [''], NOW)).not.toBeNull()
+  })
+})
+
+const isReadable = ({ expect: { kind } }: Fixture) => kind !== 'invalid_json'
+
+describe.each(fixtures.filter(isReadable))('$name', (fixture) => {
+  const { expect: expected } = fixture
+
+  test('is recognised, by its own headers and shape alone', () => {
+    const { platform } = readAll(fixture)
+    expect(platform.id).toBe(fixture.platform.replaceAll('-', '_'))
+  })
+
+  test('is mapped', () => {
+    const { platform, events } = readAll(fixture)
+    const [event] = events
+    const parsed = parseBody(requestOf(fixture), Buffer.from(fixture.raw_body))
+    const payload = Array.isArray(parsed) ? parsed[0] : parsed
+    if (expected.delivery_id) {
+      const said = platform.deliveryId?.({ headers: lowerCased(fixture.headers), payload })
+      expect(lowerCased(fixture.headers)['idempotency-key'] ?? said).toBe(expected.delivery_id)
+    }
+    if (event === undefined || !('draft' in event)) {
+      expect(['ignore', 'handshake', 'batch']).toContain(expected.kind)
+      return
+    }
+    const { draft } = event
+    expect(draft.metadata).toMatchObject({ platform: expected.platform })
+    for (const key of expected.metadata_has ?? []) expect(draft.metadata).toHaveProperty(key)
+    if (expected.external_id) expect(draft.metadata['external_id']).toBe(expected.external_id)
+    if (expected.comment) expect(draft.event?.comment).toMatchObject(expected.comment)
+    if (expected.title) expect(folded(draft.title)).toBe(folded(expected.title))
+    if (expected.priority) expect(draft.priority ?? 'medium').toBe(expected.priority)
+    expect(JSON.stringify(draft)).not.toContain('[object ')
+  })
+})
+
+const verified = fixtures.flatMap((fixture) => {
+  const { verify: proof } = fixture
+  if (proof === undefined) return []
+  const verify = platforms.named(fixture.platform, {}, {}).schemes[proof.scheme]
+  if (verify === undefined) throw new Error(`${fixture.name}: no scheme ${proof.scheme}`)
+  return [{ name: fixture.name, fixture, proof, verify }]
+})
+
+describe.each(verified)('$name, as it was sent', ({ fixture, proof, verify }) => {
+  const { scheme, secret, timed, body } = proof
+  const isToken = scheme === 'token'
+
+  test('is its sender’s, also while a secret is replaced by another', () => {
+    expect(verify(signed(fixture), [secret], NOW)).toBeNull()
+    expect(verify(signed(fixture), ['the new one', secret], NOW)).toBeNull()
+  })
+
+  test('is refused under another secret, an empty one, and none', () => {
+    for (const secrets of [['another'], [''], [], [`${secret}x`]]) {
+      expect(verify(signed(fixture), secrets, NOW)).not.toBeNull()
+    }
+  })
+
+  test.runIf(!isToken && body)('is refused with one byte changed, wherever it is', () => {
+    const request = signed(fixture)
+    const step = Math.max(1, Math.floor(request.body.length / 40))
+    for (let at = 0; at < request.body.length; at += step) {
+      const changed = Buffer.from(request.body)
+      changed[at] = (changed[at] ?? 0) ^ 1
+      expect(verify({ ...request, body: changed }, [secret], NOW)).toBe('mismatch')
+    }
+    expect(verify({ ...request, body: Buffer.concat([request.body, Buffer.from(' ')]) }, [secret], NOW)).toBe(
+      'mismatch',
+    )
+  })
+
+  test('is refused without what signs it', () => {
+    const request = signed(fixture)
+    const bare = { ...request, headers: {}, body: body ? request.body : Buffer.from('subject=a&body-plain=b') }
+    expect(verify(bare, [secret], NOW)).toBe('missing')
+  })
+
+  test.runIf(timed)('is refused when it is an hour old or an hour early', () => {
+    expect(verify(signed(fixture), [secret], NOW + HOUR)).toBe('stale')
+    expect(verify(signed(fixture), [secret], NOW - HOUR)).toBe('stale')
+  })
+})
