@@ -148,11 +148,13 @@ function commentOf(comment: NativeComment): Comment | null {
   }
 }
 
+/** How forms show that nothing was chosen. */
+const UNCHOSEN = new Set(['-', '--', 'none', '-none-', '--none--', 'not set', 'null', 'undefined'])
+
 function prioritySaid(said: NativeTicket['priority'], scale: PriorityScale | undefined) {
   if (typeof said === 'object' && said !== null) return said
   const word = said ?? null
-  // A dash is how forms show that nothing was chosen.
-  return word === null || /^-*(?:none)?-*$/i.test(word)
+  return word === null || UNCHOSEN.has(word.toLowerCase())
     ? { is: null, said: null }
     : { is: priorityFrom(word, scale), said: word }
 }

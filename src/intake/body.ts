@@ -104,6 +104,7 @@ function parseParts(type: string, header: string, body: Buffer): Record<string, 
     if (error instanceof MultipartParseError) fail('malformed', `Body is not a valid multipart form: ${error.message}`)
     throw error
   }
+  if (fields.length + files.length === 0) fail('malformed', 'Body is not a valid multipart form: it has no part')
   const form = new URLSearchParams(textsOf(fields))
   // A sender may use the name itself, for the number of its files.
   if (files.length > 0) form.set(form.has('attachments') ? 'attached_files' : 'attachments', JSON.stringify(files))

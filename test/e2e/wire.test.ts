@@ -86,7 +86,7 @@ describe('each request gets one answer and one line in the audit log', () => {
     ['a foreign Host on the API', 403, { path: '/api/tickets', ...header('host', 'evil.example') }, /own machine/],
     ['a foreign Origin on the API', 403, { path: '/api/tickets', ...header('origin', EVIL) }, /own machine/],
     ['a batch from a foreign Origin', 403, { path: `${WEBHOOK}/batch`, ...header('origin', EVIL) }, /own machine/],
-    ['a method of no use', 405, { method: 'PUT', ...typed(JSON_TYPE, TICKET) }, /takes POST/],
+    ['a method of no use', 405, { method: 'DELETE', ...typed(JSON_TYPE, TICKET) }, /takes POST/],
     ['a method of no use, without a body', 405, { method: 'DELETE' }, /takes POST/],
     ['an expectation that nobody meets', 200, header('expect', '200-ok')],
     // Multipart
