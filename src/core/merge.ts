@@ -145,7 +145,9 @@ function mergeDraft(
   draft: StoredDraft,
   now: number,
 ): { ticket: Ticket; said: SenderSaid; changes: Changes } {
-  const status = draft.status === null || isSameStatus(draft.status, said.status) ? ticket.status : draft.status
+  // That it was opened again is news even where the sender said "open" before.
+  const isNews = draft.event?.kind === 'reopened' || !isSameStatus(draft.status, said.status)
+  const status = draft.status !== null && isNews ? draft.status : ticket.status
   const merged: Ticket = {
     ...ticket,
     title: draft.title ?? ticket.title,
@@ -170,7 +172,7 @@ function mergeDraft(
 const isActive = (status: Status | undefined) => status === 'new' || status === 'open'
 
 /** Most senders have no "new": what they make is "open" at once, and saying so again is no news. */
-function isSameStatus(status: Status, said: Status | undefined): boolean {
+function isSameStatus(status: Status | null, said: Status | undefined): boolean {
   return status === said || (isActive(status) && isActive(said))
 }
 

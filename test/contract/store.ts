@@ -1,6 +1,7 @@
 import { hash, randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { StoredDraft } from '../../src/core/merge.ts'
+import { type Comment, EVENT_KINDS, type EventKind, type TicketEvent } from '../../src/core/ticket.ts'
 import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
 
 /** A store to be tested, with what only its own engine can tell or do. */
@@ -236,6 +237,276 @@ export function storeContract(open: OpenSubject): void {
       expect(parsed(same)).toMatchObject({ title: 'B', priority: 'urgent' })
       const other = await submitTicket(store, { externalId: '7', priority: 'high', title: 'C' })
       expect(parsed(other)).toMatchObject({ title: 'C', priority: 'high' })
+    })
+  })
+
+  describe('an event of a sender', () => {
+    /** The draft of an event about ticket 7, and the store's own delivery. */
+    const told = (kind: EventKind, over: Partial<StoredDraft> = {}, event: Partial<TicketEvent> = {}) => ({
+      externalId: '7',
+      event: {
+        kind,
+        comment: null,
+        standIn: { title: 'Custom ticket 7', description: 'Custom ticket 7' },
+        reply: null,
+        ...event,
+      },
+      ...over,
+    })
+    const comment = (over: Partial<Comment> = {}): Comment => ({
+      id: 'c1',
+      body: 'We are on it.',
+      public: true,
+      author: 'Ann',
+      author_id: '9',
+      by_staff: true,
+      ...over,
+    })
+    const untold = { title: null, description: null }
+    const latest = async (store: Store) => (await store.ticket(1)) ?? expect.fail('no ticket')
+
+    test('of a ticket never heard of makes it, whatever the event', async () => {
+      for (const kind of EVENT_KINDS.filter((one) => one !== 'deleted')) {
+        const store = await start()
+        const receipt = await submitTicket(store, told(kind, untold))
+        expect(receipt).toMatchObject({ outcome: 'created', ticketId: 1 })
+        expect(parsed(receipt)).toMatchObject({ title: 'Custom ticket 7', description: 'Custom ticket 7' })
+        await subject.dispose()
+      }
+      await start()
+    })
+
+    test('that a ticket never heard of is gone makes none', async () => {
+      const store = await start()
+      const receipt = await submitTicket(store, told('deleted', untold))
+      expect(receipt).toMatchObject({ outcome: 'ignored', ticketId: null })
+      expect(parsed(receipt)).toEqual({ status: 'ignored', reason: 'unknown_ticket' })
+      expect(await store.delivery(receipt.deliveryId)).toMatchObject({ outcome: 'ignored', ticketId: null })
+      expect(await subject.audit()).toEqual({ jobs: 0, orphans: 0, sound: true })
+    })
+
+    test('keeps its kind, its comment and its delivery on the timeline', async () => {
+      const store = await start()
+      await submitTicket(store, told('created', { status: 'new' }))
+      const receipt = await submitTicket(store, told('commented', untold, { comment: comment({ public: false }) }))
+      expect(receipt).toMatchObject({ outcome: 'commented', ticketId: 1 })
+      await submitTicket(store, told('solved', { status: 'resolved', ...untold }))
+      await submitTicket(store, told('reopened', { status: 'open', ...untold }))
+      await submitTicket(store, told('deleted', { status: 'closed', ...untold }))
+      expect(await store.timeline(1)).toMatchObject([
+        { kind: 'created', comment: null },
+        {
+          kind: 'commented',
+          comment: { id: 'c1', body: 'We are on it.', public: false },
+          deliveryId: receipt.deliveryId,
+        },
+        { kind: 'solved', changes: { status: { from: 'new', to: 'resolved' } } },
+        { kind: 'reopened', changes: { status: { from: 'resolved', to: 'open' } } },
+        { kind: 'deleted', changes: { status: { from: 'open', to: 'closed' } } },
+      ])
+      expect(await subject.audit()).toEqual({ jobs: 1, orphans: 0, sound: true })
+    })
+
+    test('resolves a ticket at the time it came, and a reopening takes that back', async () => {
+      const store = await start()
+      await submitTicket(store, told('created'))
+      await submitTicket(store, told('solved', { status: 'resolved' }), { receivedAt: 5000 })
+      expect(await latest(store)).toMatchObject({ status: 'resolved', resolvedAt: 5000 })
+      await submitTicket(store, told('reopened', { status: 'open' }))
+      expect(await latest(store)).toMatchObject({ status: 'open', resolvedAt: null })
+    })
+
+    test('first heard of when it is solved is resolved, and has its comment', async () => {
+      const store = await start()
+      const said = told('solved', { status: 'resolved' }, { comment: comment() })
+      expect(parsed(await submitTicket(store, said))).toMatchObject({
+        status: 'resolved',
+        resolved_at: expect.any(String),
+      })
+      expect(await store.timeline(1)).toMatchObject([{ kind: 'created' }, { kind: 'commented', comment: { id: 'c1' } }])
+    })
+
+    test('does not say a comment twice, whatever delivery tells of it; an edited one is said again', async () => {
+      const store = await start()
+      await submitTicket(store, told('created'))
+      for (const [kind, body] of [
+        ['commented', 'first'],
+        ['updated', 'first'],
+        ['commented', 'edited'],
+      ] as const) {
+        await submitTicket(store, told(kind, untold, { comment: comment({ body }) }))
+      }
+      const bodies = (await store.timeline(1))?.flatMap((entry) => entry.comment?.body ?? [])
+      expect(bodies).toEqual(['first', 'edited'])
+    })
+
+    test('that a ticket was made comes too late to overwrite what is newer, and fills in what nobody said', async () => {
+      const store = await start()
+      await submitTicket(
+        store,
+        told('updated', { title: 'B', description: null, priority: 'urgent', sentUpdatedAt: 2000 }),
+      )
+      const late = told('created', {
+        title: 'A',
+        description: 'text',
+        priority: 'low',
+        userEmail: 'a@b.example',
+        sentUpdatedAt: 1000,
+      })
+      expect(await submitTicket(store, late)).toMatchObject({ outcome: 'ignored', ticketId: 1 })
+      expect(await latest(store)).toMatchObject({ title: 'B', priority: 'urgent', userEmail: 'a@b.example' })
+      const sameTime = told('created', { title: 'A', description: 'text', priority: 'low', sentUpdatedAt: 2000 })
+      await submitTicket(store, sameTime)
+      expect(await latest(store)).toMatchObject({ title: 'B', priority: 'urgent' })
+    })
+
+    test('that a ticket was made is told in full where only a comment was heard of before', async () => {
+      const store = await start()
+      await submitTicket(store, told('commented', untold, { comment: comment() }))
+      await submitTicket(store, told('created', { title: 'A', description: 'text', priority: 'high' }))
+      expect(await latest(store)).toMatchObject({ title: 'A', description: 'text', priority: 'high' })
+    })
+
+    test('older than what is stored changes nothing that is known', async () => {
+      const store = await start()
+      await submitTicket(store, told('updated', { title: 'new', status: 'resolved', sentUpdatedAt: 2000 }))
+      await submitTicket(store, told('updated', { title: 'old', status: 'open', sentUpdatedAt: 1000 }))
+      expect(await latest(store)).toMatchObject({ title: 'new', status: 'resolved' })
+    })
+
+    test('with a comment that does not say how old its view is leaves the ticket as it is', async () => {
+      const store = await start()
+      await submitTicket(store, told('updated', { title: 'A', priority: 'urgent', sentUpdatedAt: 2000 }))
+      const said = told('commented', { title: 'older', priority: 'low' }, { comment: comment() })
+      expect(await submitTicket(store, said)).toMatchObject({ outcome: 'commented' })
+      expect(await latest(store)).toMatchObject({ title: 'A', priority: 'urgent' })
+      await submitTicket(store, told('solved', { title: 'A', status: 'resolved', sentUpdatedAt: 2000 }))
+      expect(await latest(store)).toMatchObject({ status: 'resolved' })
+    })
+
+    test('leaves a status that a person set, until the sender says another', async () => {
+      const store = await start()
+      await submitTicket(store, told('created', { status: 'new', sentUpdatedAt: 1 }))
+      await store.changeTicket(1, { status: 'pending' })
+      await submitTicket(store, told('updated', { status: 'open', title: 'B', sentUpdatedAt: 2 }))
+      expect(await latest(store)).toMatchObject({ title: 'B', status: 'pending' })
+      await submitTicket(store, told('solved', { status: 'resolved', title: 'B', sentUpdatedAt: 3 }))
+      expect(await latest(store)).toMatchObject({ status: 'resolved' })
+    })
+
+    test('of a part of the ticket leaves the other parts of its metadata', async () => {
+      const store = await start()
+      const whole = { metadata: '{"tags":["a"],"unmapped":{"detail":{"group":1,"brand":2}}}', sentUpdatedAt: 1 }
+      await submitTicket(store, told('created', whole))
+      await submitTicket(store, told('updated', { metadata: '{"unmapped":{"detail":{"group":3}}}', sentUpdatedAt: 2 }))
+      expect(JSON.parse((await latest(store)).metadata)).toEqual({
+        tags: ['a'],
+        unmapped: { detail: { group: 3, brand: 2 } },
+      })
+      expect((await store.timeline(1))?.at(-1)?.changes).toEqual({
+        'ticket_metadata.unmapped.detail.group': { from: 1, to: 3 },
+      })
+    })
+
+    test('under the platform’s own delivery id: the same body is a repeat, another one is worked', async () => {
+      const store = await start()
+      const key = { idempotencyKey: 'd1', keyIsPlatforms: true }
+      const first = await submitTicket(store, told('created'), { body: 'a', ...key })
+      expect(await submitTicket(store, told('created'), { body: 'a', ...key })).toMatchObject({
+        outcome: 'duplicate',
+        answer: first.answer,
+      })
+      const more = await submitTicket(store, told('updated', { title: 'B' }), { body: 'b', ...key })
+      expect(more).toMatchObject({ outcome: 'updated', ticketId: 1, keyReused: false })
+      expect(await count(store)).toBe(1)
+    })
+
+    test('without any identity but the platform’s delivery id makes one ticket', async () => {
+      const store = await start()
+      const key = { idempotencyKey: 'd1', keyIsPlatforms: true }
+      await submitTicket(store, told('created', { externalId: null }), { body: 'a', ...key })
+      const again = await submitTicket(store, told('created', { externalId: null }), { body: 'b', ...key })
+      expect(again).toMatchObject({ outcome: 'duplicate', ticketId: 1 })
+      expect(await count(store)).toBe(1)
+    })
+
+    test('that is nothing to keep is on record, also when it comes again', async () => {
+      const store = await start()
+      const ping = () =>
+        store.submit({
+          kind: 'ignored',
+          delivery: delivery({ idempotencyKey: 'p', keyIsPlatforms: true }),
+          reason: 'ping',
+          answer: '{}',
+        })
+      await ping()
+      const receipt = await ping()
+      expect(await store.delivery(receipt.deliveryId)).toMatchObject({
+        outcome: 'ignored',
+        status: 200,
+        reason: 'ping',
+      })
+      expect(await count(store)).toBe(0)
+    })
+
+    test('in a batch that is nothing to keep is counted apart', async () => {
+      const store = await start()
+      const items: Item[] = [{ ignored: 'not_a_ticket' }, item({ title: 'one' })]
+      expect(parsed(await store.submit({ kind: 'batch', delivery: delivery(), items }))).toMatchObject({
+        created_count: 1,
+        failed_count: 0,
+        ignored_count: 1,
+        ignored: [{ index: 0, reason: 'not_a_ticket' }],
+      })
+    })
+
+    describe('that is a mail', () => {
+      const mail = (id: string, to: string[], body = `text of ${id}`) => ({
+        ...told('created', { externalId: id, title: `Re: ${id}`, description: body, priority: 'high' as const }),
+        event: {
+          kind: 'created' as const,
+          comment: null,
+          standIn: { title: `Mail ${id}`, description: '' },
+          reply: to.length === 0 ? null : { to, comment: comment({ id, body, by_staff: null }) },
+        },
+      })
+
+      test('is a comment on the ticket that it answers, however far back', async () => {
+        const store = await start()
+        await submitTicket(store, mail('<1>', []))
+        expect(await submitTicket(store, mail('<3>', ['<1>', '<2>']))).toMatchObject({
+          outcome: 'commented',
+          ticketId: 1,
+        })
+        expect(await latest(store)).toMatchObject({ title: 'Re: <1>', description: 'text of <1>' })
+        expect((await store.timeline(1))?.[1]).toMatchObject({ kind: 'commented', comment: { id: '<3>' } })
+        expect(await count(store)).toBe(1)
+      })
+
+      test('sent again by its gateway, with other bytes, is said once', async () => {
+        const store = await start()
+        await submitTicket(store, mail('<1>', []), { body: 'a' })
+        for (const body of ['b', 'c']) await submitTicket(store, mail('<2>', ['<1>']), { body })
+        expect((await store.timeline(1))?.filter((entry) => entry.comment)).toHaveLength(1)
+      })
+
+      test('is a ticket of its own where the one it answers is not known, and stays that', async () => {
+        const store = await start()
+        expect(await submitTicket(store, mail('<2>', ['<1>']))).toMatchObject({ outcome: 'created', ticketId: 1 })
+        await submitTicket(store, mail('<1>', []))
+        await submitTicket(store, mail('<2>', ['<1>']))
+        expect(await count(store)).toBe(2)
+        expect((await store.timeline(2))?.filter((entry) => entry.comment)).toEqual([])
+      })
+
+      test('opens a resolved ticket again', async () => {
+        const store = await start()
+        await submitTicket(store, mail('<1>', []))
+        await store.changeTicket(1, { status: 'resolved' })
+        await submitTicket(store, mail('<2>', ['<1>']))
+        expect(await latest(store)).toMatchObject({ status: 'open', resolvedAt: null })
+        expect((await store.timeline(1))?.at(-1)).toMatchObject({ kind: 'reopened', comment: { id: '<2>' } })
+      })
     })
   })
 
