@@ -115,13 +115,17 @@ export function isEmpty(value: unknown): boolean {
   return true
 }
 
+// How an ISO date begins, or that of a mail: "Fri, 20 Nov 2026 10:14:55 +0100".
+const DATE = /^(?:\d{4}-\d\d-\d\d|(?:[A-Z][a-z]{2}, ?)?\d{1,2} [A-Z][a-z]{2} \d{4})/
+
 /**
  * ISO 8601, "2026-11-20 09:14:40" (which has no zone, and is taken as UTC), or a number of seconds, milliseconds or
- * microseconds since the epoch. Null when it is no time.
+ * microseconds since the epoch, or the date of a mail. Null when it is no time.
  */
 export function timeFrom(value: string | null): number | null {
   if (value === null) return null
   if (/^\d{9,16}(\.\d+)?$/.test(value)) return epoch(Number(value))
+  if (!DATE.test(value)) return null // the engine reads "7" as a month
   const parsed = Date.parse(/^\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?$/.test(value) ? `${value.replace(' ', 'T')}Z` : value)
   return Number.isNaN(parsed) ? null : parsed
 }

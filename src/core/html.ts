@@ -84,7 +84,7 @@ function tidy(text: string): string {
 }
 
 /** Whether a text is HTML: it has a tag that HTML has, or an entity. */
-export const isHtml = (text: string): boolean =>
-  /<(?:\/?(?:a|b|blockquote|body|br|code|div|em|font|h[1-6]|html|i|img|li|ol|p|pre|span|strong|style|table|tbody|td|tr|u|ul)\b[^<>]*|!doctype[^<>]*|!--)>?/i.test(
-    text,
-  ) || /&(?:nbsp|amp|lt|gt|quot|#\d{2,5});/.test(text)
+export const isHtml = (text: string): boolean => HTML_TAG.test(text) || /&(?:nbsp|amp|lt|gt|quot|#\d{2,5});/.test(text)
+
+const HTML_TAG =
+  /<(?:\/?(?:a|b|blockquote|body|br|code|div|em|font|h[1-6]|html|i|img|li|ol|p|pre|span|strong|style|table|tbody|td|tr|u|ul)\b[^<>]*|!doctype[^<>]*)>/i

@@ -169,7 +169,7 @@ function mergeDraft(
   return { ticket: merged, said: kept, changes }
 }
 
-const isActive = (status: Status | undefined) => status === 'new' || status === 'open'
+const isActive = (status: Status | null | undefined) => status === 'new' || status === 'open'
 
 /** Most senders have no "new": what they make is "open" at once, and saying so again is no news. */
 function isSameStatus(status: Status | null, said: Status | undefined): boolean {
