@@ -74,7 +74,7 @@ export async function post(url: string, body: unknown, headers: Record<string, s
     body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
   })
   const text = await response.text()
-  return { status: response.status, headers: response.headers, text, json: JSON.parse(text) }
+  return { status: response.status, headers: response.headers, text, json: text === '' ? null : JSON.parse(text) }
 }
 
 export async function get(url: string) {

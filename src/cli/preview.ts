@@ -5,6 +5,7 @@ import { parseBody } from '../intake/body.ts'
 import { loadPlatforms } from '../intake/platforms.ts'
 import { type Preview, previewOf } from '../intake/preview.ts'
 import type { RawRequest } from '../intake/request.ts'
+import { exitWith } from './fault.ts'
 import { count, paint, print } from './table.ts'
 
 type Options = { platform?: string; header?: string[]; json?: boolean }
@@ -18,7 +19,7 @@ export async function preview(file: string, { platform, header = [], json = fals
     if (json) print(JSON.stringify(found, null, 2))
     else show(found)
   } catch (error) {
-    if (!(error instanceof AppError)) throw error
+    if (!(error instanceof AppError)) exitWith(error)
     if (json) print(JSON.stringify({ detail: error.message }, null, 2))
     else print(`${paint('red', 'refused')}  ${error.message}`)
     process.exitCode = 1
@@ -49,6 +50,9 @@ function typeOf(body: Buffer): string {
   return /^[\w.[\]%+-]+=/.test(start) ? 'application/x-www-form-urlencoded' : 'application/json'
 }
 
+/** Of the names' column: the longest is `original_description`. */
+const WIDTH = 24
+
 function show(found: Preview): void {
   print(`${paint('bold', found.label)} (${found.platform})`)
   if (found.kind === 'batch' && 'events' in found) {
@@ -72,10 +76,10 @@ function showEvent(event: Omit<EventPreview, 'platform' | 'label'>): void {
     if (name !== 'unmapped') line(`  ${name}`, value)
   if (event.comment !== null) line('comment', JSON.stringify(event.comment))
   if (event.unmapped.length > 0) line('unmapped', event.unmapped.join(', '))
-  for (const warning of event.warnings) print(`${paint('yellow', 'warning')}        ${warning}`)
+  for (const warning of event.warnings) print(`${paint('yellow', 'warning'.padEnd(WIDTH))}${warning}`)
 }
 
 function line(name: string, value: unknown): void {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  print(`${name.padEnd(15)}${text.replaceAll('\n', `\n${' '.repeat(15)}`)}`)
+  print(`${name.padEnd(WIDTH)}${text.replaceAll('\n', `\n${' '.repeat(WIDTH)}`)}`)
 }

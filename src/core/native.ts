@@ -113,7 +113,7 @@ function eventOf(
       ...filled({
         external_id: ticket.key ?? id,
         ...ticket.metadata,
-        original_priority: priority.said,
+        original_priority: priority.said?.toLowerCase() === priority.is ? null : priority.said,
         priority_unmapped: priority.said !== null && priority.is === null ? true : null,
         original_description: description.original,
         original_email: hasEmail ? null : ticket.email,

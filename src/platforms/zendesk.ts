@@ -1,4 +1,4 @@
-import { at, type Fields, flag, has, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, has, skip, text, time, words } from '../core/fields.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { headerText, hmac, sharedToken } from '../core/signature.ts'
@@ -71,6 +71,9 @@ const isEvent = (type: unknown): type is string => typeof type === 'string' && t
 
 function readEvent(body: Fields, type: string, account: string | null): NativeEvent {
   if (!type.startsWith('ticket.')) return ignored('not_a_ticket')
+  // What tells of the delivery and not of the ticket; the delivery keeps it.
+  skip(body, 'id', 'time', 'subject', 'zendesk_event_version')
+  skip(at(body, 'event'), 'current', 'previous', 'meta')
   const detail = at(body, 'detail')
   const status = statusOf(text(detail, 'status'))
   const comment = at(body, 'event', 'comment')
