@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 
+import { AppError } from '../../src/core/errors.ts'
+import { isObject } from '../../src/core/json.ts'
 import type { Platform } from '../../src/core/platform.ts'
 import type { SignedRequest } from '../../src/core/signature.ts'
 import { parseBody } from '../../src/intake/body.ts'
@@ -92,6 +94,65 @@ describe.each(fixtures.filter(isReadable))('$name', (fixture) => {
     expect(JSON.stringify(draft)).not.toContain('[object ')
   })
 })
+
+const OTHERS: unknown[] = [
+  null,
+  7,
+  -0.5,
+  true,
+  '',
+  'x',
+  'x'.repeat(5_000),
+  [],
+  ['x'],
+  [[]],
+  [{}],
+  {},
+  { value: 'x' },
+  { type: 'doc' },
+]
+
+/** The value once for each place in it and each thing that could stand there instead, or nothing. */
+function* bent(value: unknown): Generator<unknown> {
+  yield* OTHERS
+  if (typeof value !== 'object' || value === null) return
+  for (const key of Object.keys(value)) {
+    const others = Object.entries(value).filter(([name]) => name !== key)
+    if (!Array.isArray(value)) yield Object.fromEntries(others)
+    for (const child of bent((value as Record<string, unknown>)[key])) {
+      yield Array.isArray(value)
+        ? value.map((item, index) => (String(index) === key ? child : item))
+        : Object.fromEntries([...others, [key, child]])
+    }
+  }
+}
+
+test.each(fixtures.filter(isReadable))(
+  '$name is read or refused with a reason, whatever stands in any one place of it',
+  (fixture) => {
+    const request = requestOf(fixture)
+    const payload = parseBody(request, request.body)
+    const { platform } = eventsIn(platforms, request, payload)
+    let count = 0
+    for (const one of bent(payload)) {
+      const events = platform.events?.(one) ?? [one]
+      for (const event of events.filter(isObject)) {
+        try {
+          const incoming = incomingOf(platforms, request, event)
+          platform.deliveryId?.(incoming)
+          expect(JSON.stringify(platform.read(incoming))).not.toContain('[object ')
+        } catch (error) {
+          if (!(error instanceof AppError))
+            throw new Error(`on ${JSON.stringify(event).slice(0, 2_000)}`, { cause: error })
+          expect(error.message).not.toBe('')
+        }
+        count += 1
+      }
+      for (const candidate of platforms.all) if (isObject(one)) candidate.recognises(one, {})
+    }
+    expect(count).toBeGreaterThan(10)
+  },
+)
 
 const verified = fixtures.flatMap((fixture) => {
   const { verify: proof } = fixture

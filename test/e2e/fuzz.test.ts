@@ -253,9 +253,9 @@ describe('what real senders send, bent in one place', () => {
     }
     const fields = [...new URLSearchParams(body)]
     const [name, value] = fields[cut % Math.max(1, fields.length)] ?? ['', '']
-    const json = /^[{[]/.test(value) ? JSON.parse(value) : value
-    const other = JSON.stringify(bend(json, at, change)) ?? ''
-    return new URLSearchParams(fields.map((pair) => (pair[0] === name ? [name, other] : pair))).toString()
+    const inner = /^[{[]/.test(value) ? JSON.parse(value) : value
+    const other = JSON.stringify(bend(inner, at, change)) ?? ''
+    return new URLSearchParams(fields.map(([key, said]) => [key, key === name ? other : said])).toString()
   }
 
   const requests = fc
