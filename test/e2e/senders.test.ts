@@ -203,7 +203,8 @@ test.each(['PUT', 'PATCH'])(
   '%s is taken as POST is, because some senders let their administrators choose',
   async (method) => {
     const body = JSON.stringify({ title: method, description: 'd' })
-    const response = await fetch(new Request(server.webhook, { method, body }))
+    const request = { method, body }
+    const response = await fetch(server.webhook, request)
     expect([response.status, JSON.parse(await response.text()).title]).toEqual([200, method])
   },
 )

@@ -1,7 +1,10 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Platform } from '../../src/core/platform.ts'
+import { lowerCased, NOW } from '../fixtures.ts'
 import { ROOT } from '../server.ts'
 
 const read = (path: string) => readFile(join(ROOT, path), 'utf8')
@@ -13,7 +16,9 @@ const PAGES = [
   'CHANGELOG.md',
   'bench/README.md',
   'examples/README.md',
-  ...(await readdir(join(ROOT, 'docs'))).map((name) => `docs/${name}`),
+  ...(await readdir(join(ROOT, 'docs'), { recursive: true }))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ]
 
 test('every link between the pages leads somewhere', async () => {
@@ -47,4 +52,45 @@ test('every npm command of the documentation exists', async () => {
 
 test('the readme has exactly two commands to set something up', async () => {
   expect((await read('README.md')).match(/npm ci && npm \w+/g)).toEqual(['npm ci && npm start', 'npm ci && npm test'])
+})
+
+describe('the platform of docs/add-a-platform.md', async () => {
+  const page = await read('docs/add-a-platform.md')
+  const blocks = (language: string) =>
+    [...page.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(([, code = '']) => code)
+  const [code = ''] = blocks('ts')
+  const [body = '', fixture = ''] = blocks('json')
+
+  let folder: string
+  let platform: Platform
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ticketflow-docs-'))
+    const file = join(folder, 'desk-one.ts')
+    await writeFile(file, code.replaceAll("'../core/", `'${join(ROOT, 'src/core')}/`))
+    platform = ((await import(/* @vite-ignore */ file)) as { default: Platform }).default
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  test('recognises, verifies and reads its fixture as the page says', () => {
+    const { headers, raw_body: raw, verify, expect: expected } = JSON.parse(fixture)
+    const payload = JSON.parse(raw)
+    expect(payload).toEqual(JSON.parse(body))
+    const lower = lowerCased(headers)
+    expect(platform.recognises(payload, lower)).toBe(true)
+    const request = { method: 'POST', url: 'https://a.example/', headers: lower, body: Buffer.from(raw) }
+    expect(platform.schemes[verify.scheme]?.(request, [verify.secret], NOW)).toBeNull()
+    const event = platform.read({ headers: lower, payload })
+    expect(event).toMatchObject({
+      kind: 'created',
+      draft: {
+        title: expected.title,
+        description: expected.description,
+        priority: expected.priority,
+        userEmail: expected.user_email,
+        userId: expected.user_id,
+        metadata: { external_id: expected.external_id, unmapped: { case: { room: '4.12' } } },
+      },
+    })
+    expect(platform.deliveryId?.({ headers: lower, payload })).toBe(expected.delivery_id)
+  })
 })
