@@ -175,6 +175,33 @@ export const CASES: Case[] = [
   },
   ...refusals,
   {
+    name: 'a ticket and a comment as Zendesk sends them',
+    expected: '200 twice, one ticket',
+    run: async (call, run) => {
+      const detail = { id: run, subject: `Check ${run}`, description: 'From Zendesk.', priority: 'URGENT' }
+      const event = (type: string, told: Fields) =>
+        call('POST', WEBHOOK, {
+          body: { type: `zen:event-type:ticket.${type}`, id: `${run}-${type}`, detail, event: told },
+        })
+      const ticket = ticketOf(await event('created', {}))
+      has(ticket, { title: detail.subject, priority: 'urgent', category: 'general' })
+      has(ticket['ticket_metadata'], { platform: 'zendesk', external_id: run }, 'ticket_metadata.')
+      has(ticketOf(await event('comment_added', { comment: { id: '1', body: 'Seen.' } })), { id: ticket['id'] })
+      return `200 twice, ticket ${String(ticket['id'])}`
+    },
+  },
+  {
+    name: 'a ping from GitHub',
+    expected: '200, no ticket',
+    run: async (call) => {
+      const request = { body: { zen: 'Keep it logically awesome.', hook_id: 1 }, headers: { 'x-github-event': 'ping' } }
+      const answer = await call('POST', WEBHOOK, request)
+      hasStatus(answer, 200)
+      if (isObject(answer.json) && 'id' in answer.json) mismatch('expected no ticket', answer)
+      return '200, no ticket'
+    },
+  },
+  {
     name: 'an Idempotency-Key sent twice',
     expected: '200, the same bytes, marked',
     run: async (call, run) => {

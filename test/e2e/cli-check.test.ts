@@ -28,18 +28,18 @@ describe('against a TicketFlow server', () => {
     for (let time = 1; time <= 2; time += 1) {
       const { code, stdout, stderr } = await ticketflow(['check', server.url])
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-      expect(stdout).toContain('18 of 18 checks passed')
+      expect(stdout).toContain('20 of 20 checks passed')
       expect(stdout).not.toContain('\u001B[')
     }
     const { json } = await get(`${server.url}/api/tickets?platform=zendesk`)
-    expect(json.tickets).toHaveLength(2)
+    expect(json.tickets).toHaveLength(4)
   })
 
   test('prints JSON for a program, and takes the webhook’s own address', async () => {
     const { code, stdout } = await ticketflow(['check', `${server.webhook}/`, '--json'])
     const report = JSON.parse(stdout)
     expect({ code, ok: report.ok, url: report.url }).toEqual({ code: 0, ok: true, url: server.url })
-    expect(report.checks).toHaveLength(18)
+    expect(report.checks).toHaveLength(20)
     expect(report.checks[0]).toEqual({
       name: 'health check',
       expected: expect.any(String),
@@ -76,7 +76,7 @@ describe('against something else', () => {
       ticketflow(['check', `127.0.0.1:${port}`]),
     )
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' })
-    expect(stdout).toContain('0 of 18 checks passed')
+    expect(stdout).toContain('0 of 20 checks passed')
     expect(stdout).toContain('expected a ticket; it has no description, category')
     expect(stdout).toContain('expected status 415; came 200 (application/json)')
     expect(stdout).not.toMatch(STACK)
@@ -87,7 +87,7 @@ describe('against something else', () => {
       ticketflow(['check', `http://127.0.0.1:${port}`]),
     )
     expect(code).toBe(1)
-    expect(stdout).toContain('0 of 2 checks passed, 16 were not run')
+    expect(stdout).toContain('0 of 2 checks passed, 18 were not run')
     expect(stderr).toMatch(/^ticketflow: No answer from http.*\n$/)
   })
 })
