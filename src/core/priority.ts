@@ -29,8 +29,14 @@ export function priorityFrom(value: string | null, scale?: PriorityScale): Prior
 const fromScale = (scale: PriorityScale | undefined, word: string): Priority | null =>
   scale !== undefined && Object.hasOwn(scale, word) ? (scale[word] ?? null) : null
 
-/** The highest priority that any of these labels names, as a whole word: "p1", "priority: high", "priority::2". */
-export function priorityFromLabels(labels: readonly string[]): { is: Priority | null; said: string | null } {
+/**
+ * The highest priority that any of these labels names, as a whole word: "p1", "priority: high", "priority::2". Where
+ * none does, and one of those that were just taken off did, the ticket is back at medium.
+ */
+export function priorityFromLabels(
+  labels: readonly string[],
+  takenOff: readonly string[] = [],
+): { is: Priority | null; said: string | null } {
   let highest: { is: Priority; said: string } | null = null
   for (const label of labels) {
     const is = priorityOfLabel(label.toLowerCase())
@@ -38,8 +44,14 @@ export function priorityFromLabels(labels: readonly string[]): { is: Priority | 
       highest = { is, said: label }
     }
   }
-  return highest ?? { is: null, said: null }
+  return highest ?? { is: takenOff.some(isPriorityLabel) ? 'medium' : null, said: null }
 }
+
+/** The first label that says something else than a priority: what senders without a category say it by. */
+export const categoryFromLabels = (labels: readonly string[]): string | null =>
+  labels.find((label) => !isPriorityLabel(label)) ?? null
+
+const isPriorityLabel = (label: string): boolean => priorityOfLabel(label.toLowerCase()) !== null
 
 const LABEL_WORDS: ReadonlyMap<string, Priority> = new Map([
   ...['p0', 'p1', 'critical', 'blocker', 'urgent', 'sev0', 'sev1', 's1'].map((word) => [word, 'urgent'] as const),
