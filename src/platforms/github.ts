@@ -98,7 +98,7 @@ function eventOf(body: Fields): string | null {
 }
 
 function statusOf(state: string | null, reason: string | null): Status | null {
-  if (state === 'closed') return reason === 'completed' ? 'resolved' : 'closed'
+  if (state === 'closed') return reason === null || reason === 'completed' ? 'resolved' : 'closed'
   return state === 'open' ? 'open' : null
 }
 
