@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest'
 
 import { htmlToText, isHtml } from '../../src/core/html.ts'
 import { parseJson } from '../../src/core/json.ts'
+import { mailEvent } from '../../src/core/mail.ts'
+import { readMessage } from '../../src/core/mime.ts'
 import { priorityFrom, priorityFromLabels } from '../../src/core/priority.ts'
 import { withoutQuotedReply } from '../../src/core/rich.ts'
 import { cleanText, clip, isEmail } from '../../src/core/text.ts'
@@ -106,6 +108,8 @@ test('the measure tells a quadratic expression from a linear one', () => {
   expect(slowOn((text) => /^\s+/.test(text))).toStrictEqual([])
 })
 
+const HEADERS = ['Message-ID', 'In-Reply-To', 'References', 'From', 'To', 'Subject', 'Date', 'X-Priority', 'Precedence']
+
 const incoming = (payload: Record<string, unknown>) => ({ headers: {}, payload })
 const request = (type: string) => ({
   id: '',
@@ -135,6 +139,27 @@ describe('what reads the sender’s text takes time in proportion to it', () => 
     withoutQuotedReply,
     'withoutQuotedReply, above a quotation': (text) => withoutQuotedReply(`${text}\n> quoted`),
     priorityFromLabels: (text) => priorityFromLabels([text]),
+    'a mail, each field': (text) =>
+      mailEvent({ headers: [], from: text, to: text, cc: text, subject: text, text, html: text, stripped: text }),
+    'a mail, each header': (text) =>
+      mailEvent({
+        headers: HEADERS.map((name) => [name, text]),
+        from: null,
+        to: null,
+        subject: null,
+        text: null,
+        html: null,
+      }),
+    'a whole message': readMessage,
+    'a whole message, its parameters': (text) =>
+      readMessage(`Content-Type: multipart/mixed${text}\nContent-Disposition: attachment${text}\n\nx`),
+    'a whole message, its parts': (text) =>
+      readMessage(
+        `Content-Type: multipart/mixed; boundary=b\n\n${`\n--b\n${text.slice(0, 9)}`.repeat(text.length / 12)}`,
+      ),
+    'a whole message, quoted-printable': (text) =>
+      readMessage(`Content-Transfer-Encoding: quoted-printable\n\n${text}`),
+    'a whole message, base64': (text) => readMessage(`Content-Transfer-Encoding: base64\n\n${text}`),
     'a Host': (text) => authenticateOpen({ host: text }),
     'an Origin': (text) => authenticateOpen({ host: 'localhost', origin: text }),
     'a flat ticket, each field': (text) =>
