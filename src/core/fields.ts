@@ -54,6 +54,12 @@ export function flag(fields: Fields, key: string): boolean | null {
   return word === 'false' || word === '0' ? false : null
 }
 
+/** What the sender's word means by this table, whose words are in lower case; null for any other word. */
+export function meaning<T>(table: Readonly<Record<string, T>>, word: string | null): T | null {
+  const key = word?.trim().toLowerCase() ?? ''
+  return Object.hasOwn(table, key) ? (table[key] ?? null) : null
+}
+
 /** A point in time in ms since the epoch; see `timeFrom`. */
 export const time = (fields: Fields, ...keys: string[]): number | null => timeFrom(text(fields, ...keys))
 

@@ -1,5 +1,7 @@
 import { decodeWords } from 'postal-mime'
 
+import { decodeText } from './text.ts'
+
 export type Header = readonly [name: string, value: string]
 
 /** What is said of an attachment. Its content stays in the body of the delivery. */
@@ -98,20 +100,12 @@ function unescaped(said: string): string {
 }
 
 function decoded(body: string, encoding: string, charset: string): string {
-  if (encoding === 'base64') return textIn(Buffer.from(body, 'base64'), charset)
+  if (encoding === 'base64') return decodeText(Buffer.from(body, 'base64'), charset)
   if (encoding !== 'quoted-printable') return body
   const bytes = body
     .replace(/=[ \t]*\n/g, '')
     .replace(/=([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return textIn(Buffer.from(bytes, 'latin1'), charset)
-}
-
-function textIn(bytes: Buffer, charset: string): string {
-  try {
-    return new TextDecoder(charset).decode(bytes)
-  } catch {
-    return new TextDecoder().decode(bytes) // a charset that nobody knows
-  }
+  return decodeText(Buffer.from(bytes, 'latin1'), charset)
 }
 
 const unix = (text: string) => (text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text)

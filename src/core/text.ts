@@ -37,3 +37,12 @@ export function isEmail(text: string): boolean {
   if (text.length > 320) return false
   return /^[^\s@"<>(),:;\\]{1,64}@[^\s@."<>(),:;\\]+(\.[^\s@."<>(),:;\\]+)+$/u.test(text)
 }
+
+/** Bytes in the charset that their sender names; as UTF-8 where that is one that nobody knows. */
+export function decodeText(bytes: Uint8Array, charset: string): string {
+  try {
+    return new TextDecoder(charset).decode(bytes)
+  } catch {
+    return new TextDecoder().decode(bytes)
+  }
+}

@@ -12,6 +12,7 @@ import qs from 'qs'
 
 import { fail } from '../core/errors.ts'
 import { checkBounds, isObject, parseJson, wellFormedValue } from '../core/json.ts'
+import { decodeText } from '../core/text.ts'
 import { headerOf, type RawRequest } from './request.ts'
 
 const DECODERS = {
@@ -129,10 +130,10 @@ function headOf(part: MultipartPart): Head {
 /** Each field in the charset that its part declares, or that the form's own `charsets` field says (SendGrid does). */
 function textsOf(fields: Part[]): [string, string][] {
   const listed = fields.find(({ name }) => name === 'charsets')
-  const charsets = listed === undefined ? {} : charsetsOf(textIn(listed.bytes, 'utf-8'))
+  const charsets = listed === undefined ? {} : charsetsOf(decodeText(listed.bytes, 'utf-8'))
   return fields.map(({ name, charset, bytes }) => {
     const said = Object.hasOwn(charsets, name) ? charsets[name] : undefined
-    return [name, textIn(bytes, charset ?? (typeof said === 'string' ? said : 'utf-8'))]
+    return [name, decodeText(bytes, charset ?? (typeof said === 'string' ? said : 'utf-8'))]
   })
 }
 
@@ -142,14 +143,6 @@ function charsetsOf(json: string): Record<string, unknown> {
     return isObject(charsets) ? charsets : {}
   } catch {
     return {}
-  }
-}
-
-function textIn(bytes: Uint8Array, charset: string): string {
-  try {
-    return new TextDecoder(charset).decode(bytes)
-  } catch {
-    return new TextDecoder().decode(bytes) // a charset that nobody knows
   }
 }
 

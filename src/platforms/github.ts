@@ -1,4 +1,4 @@
-import { at, type Fields, has, list, raw, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, has, list, meaning, raw, skip, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment } from '../core/native.ts'
 import { categoryFromLabels, priorityFromLabels } from '../core/priority.ts'
@@ -47,7 +47,7 @@ export default definePlatform({
     const action = text(body, 'action') ?? ''
     if (isComment && action === 'deleted') return ignored('no_change')
 
-    const kind = isComment ? 'commented' : (KINDS[action] ?? 'updated')
+    const kind = isComment ? 'commented' : (meaning(KINDS, action) ?? 'updated')
     const repository = text(at(body, 'repository'), 'full_name')
     const number = text(issue, 'number')
     const user = at(issue, 'user')

@@ -1,4 +1,4 @@
-import { at, type Fields, fieldsOf, flag, has, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, fieldsOf, flag, has, meaning, skip, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeTicket } from '../core/native.ts'
 import { categoryFromLabels, priorityFrom, priorityFromLabels } from '../core/priority.ts'
@@ -53,7 +53,7 @@ export default definePlatform({
     const comment = isNote ? commentOf(body, attributes) : null
     const action = text(attributes, 'action') ?? ''
     skip(body, 'event_type', 'project', 'project_id', 'repository', 'user', 'changes')
-    return { kind: isNote ? 'commented' : (KINDS[action] ?? 'updated'), ticket, comment }
+    return { kind: isNote ? 'commented' : (meaning(KINDS, action) ?? 'updated'), ticket, comment }
   },
 })
 
@@ -78,7 +78,7 @@ function ticketOf(body: Fields, issue: Fields, instance: string | null): NativeT
     category: categoryFromLabels(labels) ?? (type === 'Issue' ? null : type),
     priority:
       severity === null ? priorityFromLabels(labels, takenOff) : { is: severity, said: text(issue, 'severity') },
-    status: state === null ? null : (STATUSES[state] ?? null),
+    status: meaning(STATUSES, state),
     userId: text(author, 'username'),
     email: email?.includes('@') ? email : null, // "[REDACTED]" where it is not public
     updatedAt: time(issue, 'updated_at'),

@@ -1,4 +1,4 @@
-import { at, type Fields, fieldsOf, has, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, fieldsOf, has, meaning, skip, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { categoryFromLabels, priorityFrom, type PriorityScale } from '../core/priority.ts'
@@ -68,14 +68,13 @@ function readIssue(body: Fields, data: Fields): NativeEvent {
   const before = at(body, 'updatedFrom')
   const url = text(body, 'url') ?? text(data, 'url')
   const state = at(data, 'state')
-  const stateType = text(state, 'type') ?? ''
-  const status = STATUSES[stateType] ?? null
+  const status = meaning(STATUSES, text(state, 'type'))
   const labels = words(data, 'labels')
   // Somebody from outside, through a form or a chat, before the member or the integration that entered it.
   const outside = at(data, 'externalUserCreator')
   const creator = creatorOf(body, data)
   const team = at(data, 'team')
-  const kind = KINDS[action] ?? kindOfUpdate(before, status)
+  const kind = meaning(KINDS, action) ?? kindOfUpdate(before, status)
   skip(body, 'updatedFrom')
   skip(
     data,

@@ -1,4 +1,4 @@
-import { at, type Fields, has, list, skip, text, time } from '../core/fields.ts'
+import { at, type Fields, has, list, meaning, skip, text, time } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { priorityFrom, priorityFromLabels } from '../core/priority.ts'
@@ -60,7 +60,7 @@ function readIncident(event: Fields, incident: Fields, action: string): NativeEv
   const status = text(incident, 'status')
   const assignees = summaries(incident, 'assignees')
   const teams = summaries(incident, 'teams')
-  const kind = KINDS[action] ?? 'updated'
+  const kind = meaning(KINDS, action) ?? 'updated'
   const isByUser = kind === 'created' && text(agent, 'type') === 'user_reference'
   const priority = text(at(incident, 'priority'), 'summary')
   const escalation = text(at(incident, 'escalation_policy'), 'summary')
@@ -73,7 +73,7 @@ function readIncident(event: Fields, incident: Fields, action: string): NativeEv
       description: text(incident, 'description'),
       category: service,
       priority: priorityOf(priority, text(incident, 'urgency')),
-      status: status === null ? null : (STATUSES[status] ?? null),
+      status: meaning(STATUSES, status),
       userId: isByUser ? text(agent, 'id') : null,
       updatedAt: time(event, 'occurred_at'),
       metadata: {

@@ -1,4 +1,4 @@
-import { at, type Fields, has, raw, skip, text, timeFrom, words } from '../core/fields.ts'
+import { at, type Fields, has, meaning, raw, skip, text, timeFrom, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import type { PriorityScale } from '../core/priority.ts'
@@ -101,7 +101,7 @@ function readIssue(data: Fields, action: string, sentAt: number | null): NativeE
   const email = text(details, 'contact_email')
   skip(issue, 'project', 'metadata', 'type', 'numComments', 'statusDetails', 'logger')
   return {
-    kind: KINDS[action] ?? 'updated',
+    kind: meaning(KINDS, action) ?? 'updated',
     ticket: {
       id: text(issue, 'id'),
       title,
@@ -109,7 +109,7 @@ function readIssue(data: Fields, action: string, sentAt: number | null): NativeE
       description: text(details, 'message') ?? text(issue, 'culprit') ?? text(details, 'value'),
       category: text(issue, 'issueCategory') ?? (type === 'default' ? null : type),
       priority: text(issue, 'level'),
-      status: STATUSES[action] ?? (said === null ? null : (STATUSES[said] ?? null)),
+      status: meaning(STATUSES, action) ?? meaning(STATUSES, said),
       email,
       updatedAt: sentAt,
       metadata: {

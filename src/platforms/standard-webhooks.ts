@@ -1,4 +1,4 @@
-import { at, type Fields, flag, has, raw, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, has, meaning, raw, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
@@ -146,13 +146,13 @@ const isFilled = ({ value }: Fields) => Object.keys(value).length > 0
 function kindOf(type: readonly string[], isTicket: boolean, isComment: boolean): EventKind {
   if (isComment) return type.some((word) => IS_MADE.test(word)) ? 'commented' : 'updated'
   const verb = isTicket ? type.findLast((word) => Object.hasOwn(KINDS, word)) : undefined
-  return verb === undefined ? 'updated' : (KINDS[verb] ?? 'updated')
+  return meaning(KINDS, verb ?? null) ?? 'updated'
 }
 
 /** What the event is outweighs a status that was read before it. */
 function statusOf(kind: EventKind, type: readonly string[], said: string | null): Status | null {
   const word = (said ?? '').toLowerCase().replaceAll(/[\s-]+/g, '_')
-  const status = Object.hasOwn(STATUSES, word) ? (STATUSES[word] ?? null) : null
+  const status = meaning(STATUSES, word)
   const isDone = status === 'resolved' || status === 'closed'
   if (kind === 'deleted') return 'closed'
   if (kind === 'solved') return isDone ? status : type.includes('closed') ? 'closed' : 'resolved'

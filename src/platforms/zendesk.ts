@@ -1,4 +1,4 @@
-import { at, type Fields, flag, has, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, has, meaning, skip, text, time, words } from '../core/fields.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { headerText, hmac, sharedToken } from '../core/signature.ts'
@@ -111,7 +111,7 @@ function readEvent(body: Fields, type: string, account: string | null): NativeEv
 }
 
 function kindOf(type: string, previous: string | null, status: Status | null): EventKind {
-  if (type !== 'status_changed') return KINDS[type] ?? 'updated'
+  if (type !== 'status_changed') return meaning(KINDS, type) ?? 'updated'
   if (status === 'resolved' || status === 'closed') return 'solved'
   const before = statusOf(previous)
   return before === 'resolved' || before === 'closed' ? 'reopened' : 'updated'
@@ -161,5 +161,4 @@ function readTrigger(body: Fields, account: string | null): NativeEvent {
 const tagsOf = (ticket: Fields) =>
   ['tags', 'ticket_tags'].flatMap((key) => words(ticket, key)).flatMap((tag) => tag.split(/\s+/))
 
-const statusOf = (status: string | null): Status | null =>
-  status === null ? null : (STATUSES[status.toLowerCase()] ?? null)
+const statusOf = (status: string | null) => meaning(STATUSES, status)

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 
 import { AppError } from '../../src/core/errors.ts'
 import { isObject } from '../../src/core/json.ts'
 import type { Platform } from '../../src/core/platform.ts'
+import { PRIORITIES } from '../../src/core/priority.ts'
 import type { SignedRequest } from '../../src/core/signature.ts'
+import { EVENT_KINDS, STATUSES } from '../../src/core/ticket.ts'
 import { parseBody } from '../../src/intake/body.ts'
 import { eventsIn, incomingOf, loadPlatforms } from '../../src/intake/platforms.ts'
 import type { RawRequest } from '../../src/intake/request.ts'
@@ -97,6 +100,8 @@ describe.each(fixtures.filter(isReadable))('$name', (fixture) => {
 
 const OTHERS: unknown[] = [
   null,
+  'constructor',
+  '__proto__',
   7,
   -0.5,
   true,
@@ -142,11 +147,32 @@ test.each(fixtures.filter(isReadable))(
   },
 )
 
+const KINDS = [...EVENT_KINDS, 'ignored', 'handshake']
+const maybe = z.string().min(1).nullable()
+const Draft = z.object({
+  platform: z.string().min(1),
+  account: z.string(),
+  externalId: maybe,
+  title: maybe,
+  description: maybe,
+  category: maybe,
+  priority: z.enum(PRIORITIES).nullable(),
+  status: z.enum(STATUSES).nullable(),
+  userId: maybe,
+  userEmail: maybe,
+  sentUpdatedAt: z.number().nullable(),
+  event: z.looseObject({ kind: z.enum(EVENT_KINDS) }),
+})
+
 function readOrRefuse(platform: Platform, request: RawRequest, event: Record<string, unknown>): void {
   try {
     const incoming = incomingOf(platforms, request, event)
     platform.deliveryId?.(incoming)
-    expect(JSON.stringify(platform.read(incoming))).not.toContain('[object ')
+    const read = platform.read(incoming)
+    expect(JSON.stringify(read)).not.toContain('[object ')
+    // What a word of the sender's is looked up in must not know the words that every object knows.
+    if ('draft' in read) Draft.parse(read.draft)
+    expect(KINDS).toContain(read.kind)
   } catch (error) {
     if (error instanceof AppError && error.message !== '') return
     throw new Error(`on ${JSON.stringify(event).slice(0, 2_000)}`, { cause: error })
