@@ -30,8 +30,11 @@ export type NativeTicket = {
   updatedAt?: number | null
   /** What else is worth showing; null and empty values are left out. */
   metadata?: Record<string, unknown>
-  /** Stands in for a description that this kind of event never has; the title does, unless given. */
-  standInDescription?: string
+  /**
+   * Stands in for a description that this kind of event does not have, such as the message of a chat that began
+   * before; the title does, unless given. A title that nobody said is then made of it.
+   */
+  standInDescription?: string | null
 }
 
 export type NativeComment = {
@@ -92,7 +95,7 @@ function eventOf(
   }
   const title = wholeTitle === null ? null : clip(wholeTitle, TITLE_LIMIT)
   const said = comment ? commentOf(comment) : null
-  const standInTitle = title ?? `${platform.label} ticket ${id}`
+  const named = titleFrom(ticket.standInDescription ?? null) ?? `${platform.label} ticket ${id}`
   const priority = prioritySaid(ticket.priority, platform.priorities)
   const hasEmail = ticket.email != null && isEmail(ticket.email)
   const draft: TicketDraft = {
@@ -125,7 +128,7 @@ function eventOf(
       kind,
       // A mail that may answer another is a comment there, and a ticket of its own where that is not known.
       comment: replyTo?.length ? null : said,
-      standIn: { title: `${platform.label} ticket ${id}`, description: ticket.standInDescription ?? standInTitle },
+      standIn: { title: named, description: ticket.standInDescription ?? title ?? named },
       reply: replyTo?.length && said ? { to: replyTo, comment: said } : null,
     },
   }
