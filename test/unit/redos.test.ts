@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 import { htmlToText, isHtml } from '../../src/core/html.ts'
+import { newestEntry } from '../../src/core/journal.ts'
 import { parseJson } from '../../src/core/json.ts'
 import { mailEvent } from '../../src/core/mail.ts'
 import { readMessage } from '../../src/core/mime.ts'
@@ -136,6 +137,8 @@ describe('what reads the sender’s text takes time in proportion to it', () => 
     isHtml,
     wikiToText,
     'wikiToText, in a link': (text) => wikiToText(`[${text}|${text}]`),
+    newestEntry,
+    'newestEntry, in a heading': (text) => newestEntry(`2026-11-20 09:14:40 - ${text} (${text}\n${text}`),
     withoutQuotedReply,
     'withoutQuotedReply, above a quotation': (text) => withoutQuotedReply(`${text}\n> quoted`),
     priorityFromLabels: (text) => priorityFromLabels([text]),
