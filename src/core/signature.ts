@@ -8,7 +8,7 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>
 export type SignedRequest = { method: string; url: string; headers: Headers; body: Buffer }
 
 /** Why a request is not what its sender signed. For the audit log; the sender is told no more than that it is not. */
-export type SignatureFault = 'missing' | 'mismatch' | 'no time' | 'stale'
+type SignatureFault = 'missing' | 'mismatch' | 'no time' | 'stale'
 
 /**
  * Whether one of these secrets signed this request: null when one did. Several secrets are for rotation; an empty one
@@ -22,7 +22,7 @@ export function headerText(headers: Headers, name: string): string | null {
 }
 
 /** Equal in a time that depends on the expected value's length alone. */
-export function isEqual(given: string, expected: string): boolean {
+function isEqual(given: string, expected: string): boolean {
   const [a, b] = [createHash('sha256').update(given).digest(), createHash('sha256').update(expected).digest()]
   return timingSafeEqual(a, b)
 }
@@ -46,6 +46,19 @@ type TimeWindow = {
   of: (request: SignedRequest) => string | null
   toleranceSeconds: number
 }
+
+/** For a sender that signs the time which it says in a header: what it signs, and how old it may be. */
+export const timed = (
+  header: string,
+  pieces: (sentAt: string, request: SignedRequest) => readonly (string | Buffer)[],
+  toleranceSeconds = 300,
+): Required<Pick<Scheme, 'signed' | 'time'>> => ({
+  signed: (request) => {
+    const sentAt = headerText(request.headers, header)
+    return sentAt === null ? null : pieces(sentAt, request)
+  },
+  time: { of: ({ headers }) => headerText(headers, header), toleranceSeconds },
+})
 
 /** A keyed hash (HMAC) over the raw bytes. The algorithm is the sender's one and only: no header can lower it. */
 export function hmac(scheme: Scheme): Verify {

@@ -22,7 +22,7 @@ async function load(name: string): Promise<Platform> {
   return file.default
 }
 
-export function createPlatforms(found: readonly Platform[]) {
+function createPlatforms(found: readonly Platform[]) {
   // The flat form takes anything, and so is asked last.
   const all = [...found.filter(({ id }) => id !== LAST_RESORT), ...found.filter(({ id }) => id === LAST_RESORT)]
   const byHeader = new Map(all.flatMap((platform) => platform.headers?.map((name) => [name, platform] as const) ?? []))

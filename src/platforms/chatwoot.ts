@@ -2,7 +2,7 @@ import { at, type Fields, flag, list, skip, text, time, words } from '../core/fi
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent, type NativeTicket } from '../core/native.ts'
 import { html, type Rich } from '../core/rich.ts'
-import { headerText, hmac, sharedToken } from '../core/signature.ts'
+import { headerText, hmac, sharedToken, timed } from '../core/signature.ts'
 import type { EventKind, Status } from '../core/ticket.ts'
 
 const SENT_AT = 'x-chatwoot-timestamp'
@@ -54,11 +54,7 @@ export default definePlatform({
       encoding: 'hex',
       header: 'x-chatwoot-signature',
       prefix: 'sha256=',
-      signed: ({ headers, body }) => {
-        const sentAt = headerText(headers, SENT_AT)
-        return sentAt === null ? null : [`${sentAt}.`, body]
-      },
-      time: { of: ({ headers }) => headerText(headers, SENT_AT), toleranceSeconds: 300 },
+      ...timed(SENT_AT, (sentAt, { body }) => [`${sentAt}.`, body]),
     }),
     token: sharedToken(),
   },

@@ -2,7 +2,7 @@ import { at, type Fields, list, skip, text, time, words } from '../core/fields.t
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html, type Rich } from '../core/rich.ts'
-import { headerText, hmac, sharedToken } from '../core/signature.ts'
+import { headerText, hmac, sharedToken, timed } from '../core/signature.ts'
 import type { EventKind, Status } from '../core/ticket.ts'
 
 const SENT_AT = 'x-front-request-timestamp'
@@ -64,11 +64,7 @@ const application = hmac({
   algorithm: 'sha256',
   encoding: 'base64',
   header: 'x-front-signature',
-  signed: ({ headers, body }) => {
-    const sentAt = headerText(headers, SENT_AT)
-    return sentAt === null ? null : [`${sentAt}:`, body]
-  },
-  time: { of: ({ headers }) => headerText(headers, SENT_AT), toleranceSeconds: 300 },
+  ...timed(SENT_AT, (sentAt, { body }) => [`${sentAt}:`, body]),
 })
 
 /** Rules send an event, or a preview of it that lacks the words and the address; an application wraps it. */

@@ -2,7 +2,7 @@ import { at, type Fields, fieldsOf, has, raw, rest, text, time, timeFrom } from 
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent, type NativeTicket } from '../core/native.ts'
 import { html } from '../core/rich.ts'
-import { headerText, hmac, saltedHash, sharedToken } from '../core/signature.ts'
+import { hmac, saltedHash, sharedToken, timed } from '../core/signature.ts'
 import type { EventKind, Status } from '../core/ticket.ts'
 
 /** What HubSpot calls the type "ticket" where it numbers its types. */
@@ -64,11 +64,7 @@ export default definePlatform({
       algorithm: 'sha256',
       encoding: 'base64',
       header: 'x-hubspot-signature-v3',
-      signed: ({ method, url, headers, body }) => {
-        const sentAt = headerText(headers, SENT_AT)
-        return sentAt === null ? null : [method, asSigned(url), body, sentAt]
-      },
-      time: { of: ({ headers }) => headerText(headers, SENT_AT), toleranceSeconds: 300 },
+      ...timed(SENT_AT, (sentAt, { method, url, body }) => [method, asSigned(url), body, sentAt]),
     }),
     // Only for who chooses it: the one signature that older apps have. It can be replayed.
     v1: saltedHash('x-hubspot-signature'),

@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts'
 import { filesIn, jsonIn, MAIL_PRIORITIES, mailEvent, mailId } from '../core/mail.ts'
 import { type Attachment, type Header, headersIn, readMessage } from '../core/mime.ts'
 import { definePlatform, ignored } from '../core/native.ts'
-import { ecdsa, headerText, sharedToken } from '../core/signature.ts'
+import { ecdsa, sharedToken, timed } from '../core/signature.ts'
 
 const SIGNATURE = 'x-twilio-email-event-webhook-signature'
 const SENT_AT = 'x-twilio-email-event-webhook-timestamp'
@@ -23,11 +23,7 @@ export default definePlatform({
     // A security policy signs timestamp + body; the secret is its public key, DER in base64.
     signature: ecdsa({
       header: SIGNATURE,
-      signed: ({ headers, body }) => {
-        const sentAt = headerText(headers, SENT_AT)
-        return sentAt === null ? null : [sentAt, body]
-      },
-      time: { of: ({ headers }) => headerText(headers, SENT_AT), toleranceSeconds: 300 },
+      ...timed(SENT_AT, (sentAt, { body }) => [sentAt, body]),
     }),
     token: sharedToken(),
   },

@@ -1,7 +1,7 @@
 import { at, type Fields, fieldsOf, flag, has, list, skip, text } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent, type NativeTicket } from '../core/native.ts'
-import { headerText, hmac, sharedToken } from '../core/signature.ts'
+import { hmac, sharedToken, timed } from '../core/signature.ts'
 
 const SENT_AT = 'x-slack-request-timestamp'
 
@@ -47,11 +47,7 @@ export default definePlatform({
       encoding: 'hex',
       header: 'x-slack-signature',
       prefix: 'v0=',
-      signed: ({ headers, body }) => {
-        const sentAt = headerText(headers, SENT_AT)
-        return sentAt === null ? null : [`v0:${sentAt}:`, body]
-      },
-      time: { of: ({ headers }) => headerText(headers, SENT_AT), toleranceSeconds: 300 },
+      ...timed(SENT_AT, (sentAt, { body }) => [`v0:${sentAt}:`, body]),
     }),
     token: sharedToken(),
   },

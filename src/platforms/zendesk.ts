@@ -1,7 +1,7 @@
 import { at, type Fields, flag, has, meaning, skip, text, time, words } from '../core/fields.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
-import { headerText, hmac, sharedToken } from '../core/signature.ts'
+import { headerText, hmac, sharedToken, timed } from '../core/signature.ts'
 import type { EventKind, Status } from '../core/ticket.ts'
 
 const EVENT = 'zen:event-type:'
@@ -46,11 +46,7 @@ export default definePlatform({
       algorithm: 'sha256',
       encoding: 'base64',
       header: 'x-zendesk-webhook-signature',
-      signed: ({ headers, body }) => {
-        const sentAt = headerText(headers, SENT_AT)
-        return sentAt === null ? null : [sentAt, body]
-      },
-      time: { of: ({ headers }) => headerText(headers, SENT_AT), toleranceSeconds: 300 },
+      ...timed(SENT_AT, (sentAt, { body }) => [sentAt, body]),
     }),
     token: sharedToken(),
   },
