@@ -32,6 +32,9 @@ function child(fields: Fields, key: string): Fields {
 /** Only what the sender wrote: `constructor` and `toString` are names that real payloads use. */
 const own = ({ value }: Fields, key: string): unknown => (Object.hasOwn(value, key) ? value[key] : undefined)
 
+/** Whether there is anything in it. */
+export const isFilled = ({ value }: Fields): boolean => Object.keys(value).length > 0
+
 export const has = (fields: Fields, key: string): boolean => Object.hasOwn(fields.value, key)
 
 /** The first of these keys that holds text (or a number, or true or false) that is not blank. */

@@ -1,4 +1,18 @@
-import { at, type Fields, fieldsOf, flag, has, list, meaning, raw, skip, text, time, words } from '../core/fields.ts'
+import {
+  at,
+  type Fields,
+  fieldsOf,
+  flag,
+  has,
+  isFilled,
+  list,
+  meaning,
+  raw,
+  skip,
+  text,
+  time,
+  words,
+} from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import type { Incoming } from '../core/platform.ts'
@@ -148,8 +162,6 @@ function read(body: Fields): NativeEvent {
 
 /** An automation rule says `ticket_subject` what the API calls `subject`. */
 const told = (ticket: Fields, ...keys: string[]) => text(ticket, ...keys.flatMap((key) => [`ticket_${key}`, key]))
-
-const isFilled = ({ value }: Fields) => Object.keys(value).length > 0
 
 const firstFilled = (...candidates: Fields[]): Fields => candidates.find(isFilled) ?? fieldsOf(null)
 

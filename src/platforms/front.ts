@@ -1,4 +1,4 @@
-import { at, type Fields, list, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, isFilled, list, skip, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html, type Rich } from '../core/rich.ts'
@@ -97,7 +97,7 @@ export default definePlatform({
     const challenge = headerText(headers, CHALLENGE)
     if (challenge !== null) return { kind: 'handshake', answer: { challenge } }
     const payload = at(body, 'payload')
-    const event = Object.keys(payload.value).length > 0 ? payload : body
+    const event = isFilled(payload) ? payload : body
     const said = text(event, 'type') ?? text(body, 'type') ?? ''
     const type = NAMES.get(said) ?? said
     if (type === 'sync') return ignored('ping')
@@ -123,7 +123,7 @@ function readEvent(event: Fields, type: string): NativeEvent {
   const last = at(conversation, 'last_message')
   const target = at(event, 'target', 'data')
   const isMessage = KINDS.get(type) === 'commented' && type !== 'comment'
-  const message = isMessage && Object.keys(target.value).length > 0 ? target : last
+  const message = isMessage && isFilled(target) ? target : last
   const isFirst = isMessage && isAsOldAs(conversation, message, event)
   const written = bodyOf(message)
   const kind = isFirst ? 'created' : (KINDS.get(type) ?? 'updated')

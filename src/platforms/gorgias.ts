@@ -1,4 +1,4 @@
-import { at, type Fields, flag, list, meaning, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, isFilled, list, meaning, skip, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, type NativeComment, type NativeEvent } from '../core/native.ts'
 import type { Incoming } from '../core/platform.ts'
@@ -80,8 +80,6 @@ function read(body: Fields): NativeEvent {
 
 /** Where a body without structure has `{{message.body_text}}`. */
 const FLAT = ['message_body_text', 'message_text', 'message_body', 'message', 'body_text', 'text', 'body']
-
-const isFilled = ({ value }: Fields) => Object.keys(value).length > 0
 
 const told = (ticket: Fields, ...keys: string[]) => text(ticket, ...keys.flatMap((key) => [`ticket_${key}`, key]))
 

@@ -1,4 +1,4 @@
-import { at, type Fields, list, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, isFilled, list, skip, text, time, words } from '../core/fields.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { headerText, hmac, sharedToken } from '../core/signature.ts'
@@ -124,14 +124,12 @@ function isWhole(body: Fields, threads: Fields[], event: string | null): boolean
 
 function customerOf(body: Fields): Fields {
   const primary = at(body, 'primaryCustomer')
-  if (Object.keys(primary.value).length > 0) return primary
+  if (isFilled(primary)) return primary
   return at(body, 'customer')
 }
 
 function commentOf(thread: Fields, event: string): NativeComment {
-  const author = ['createdBy', 'author', 'customer']
-    .map((key) => at(thread, key))
-    .find(({ value }) => Object.keys(value).length > 0)
+  const author = ['createdBy', 'author', 'customer'].map((key) => at(thread, key)).find(isFilled)
   return {
     id: text(thread, 'id'),
     body: html(thread, 'body', 'text'),

@@ -1,4 +1,4 @@
-import { at, type Fields, fieldsOf, has, raw, rest, text, time, timeFrom } from '../core/fields.ts'
+import { at, type Fields, fieldsOf, has, isFilled, raw, rest, text, time, timeFrom } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent, type NativeTicket } from '../core/native.ts'
 import { html } from '../core/rich.ts'
@@ -135,7 +135,7 @@ function statusAfter(
 /** Properties as `{"subject": {"value": …}}`, as `{"subject": …}`, or as the body itself, where somebody chose them. */
 function readWorkflow(body: Fields): NativeEvent {
   const nested = at(body, 'properties')
-  const properties = Object.keys(nested.value).length > 0 ? nested : body
+  const properties = isFilled(nested) ? nested : body
   const type = text(body, 'objectTypeId') ?? text(body, 'objectType')?.toUpperCase()
   const isTicket = type === undefined ? TICKET_PROPERTIES.some((name) => has(properties, name)) : isTicketType(type)
   if (!isTicket) return ignored('not_a_ticket')

@@ -1,4 +1,4 @@
-import { at, type Fields, flag, list, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, isFilled, list, skip, text, time, words } from '../core/fields.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { hmac, sharedToken } from '../core/signature.ts'
@@ -61,7 +61,7 @@ export default definePlatform({
 /** Some events are about a part of a ticket or conversation, which then holds the whole. */
 function wholeOf(item: Fields, key: string): Fields {
   const nested = at(item, key)
-  return Object.keys(nested.value).length > 0 ? nested : item
+  return isFilled(nested) ? nested : item
 }
 
 function readTicket(topic: string, item: Fields, account: string | null): NativeEvent {
@@ -185,7 +185,7 @@ function customerOf(conversation: Fields, message: Fields): Fields {
   const author = at(message, 'author')
   const [contact] = list(at(conversation, 'contacts'), 'contacts')
   const user = at(conversation, 'user')
-  if (Object.keys(user.value).length > 0) return user
+  if (isFilled(user)) return user
   if (text(author, 'email') !== null && !STAFF.has(text(author, 'type') ?? '')) return author
   return contact ?? user
 }

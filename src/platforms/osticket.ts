@@ -1,4 +1,4 @@
-import { at, type Fields, list, meaning, skip, text, time } from '../core/fields.ts'
+import { at, type Fields, isFilled, list, meaning, skip, text, time } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, type NativeEvent } from '../core/native.ts'
 import type { Incoming } from '../core/platform.ts'
@@ -55,7 +55,7 @@ const isNotice = (body: unknown): boolean => isObject(body) && 'number' in body 
 
 function read(body: Fields): NativeEvent {
   const nested = at(body, 'body')
-  const ticket = Object.keys(nested.value).length > 0 ? nested : body
+  const ticket = isFilled(nested) ? nested : body
   const said = text(ticket, 'status')
   const event = text(ticket, 'event', 'action', 'signal') ?? said
   const kind = meaning(KINDS, event) ?? 'updated'

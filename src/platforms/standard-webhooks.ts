@@ -1,4 +1,4 @@
-import { at, type Fields, flag, has, meaning, raw, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, has, isFilled, meaning, raw, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
@@ -140,8 +140,6 @@ const customerOf = (ticket: Fields) => ({
     text(ticket, 'customer_email', 'user_email', 'email', 'requester_email', 'customerEmail', 'userEmail') ??
     text(personOf(ticket), 'email'),
 })
-
-const isFilled = ({ value }: Fields) => Object.keys(value).length > 0
 
 function kindOf(type: readonly string[], isTicket: boolean, isComment: boolean): EventKind {
   if (isComment) return type.some((word) => IS_MADE.test(word)) ? 'commented' : 'updated'

@@ -1,4 +1,4 @@
-import { at, type Fields, flag, list, meaning, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, isFilled, list, meaning, skip, text, time, words } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, type NativeEvent } from '../core/native.ts'
 import { html, type Rich, richHtml } from '../core/rich.ts'
@@ -45,7 +45,7 @@ export default definePlatform({
 
 function read(body: Fields): NativeEvent {
   const nested = at(body, 'ticket')
-  const ticket = Object.keys(nested.value).length > 0 ? nested : body
+  const ticket = isFilled(nested) ? nested : body
   const article = at(body, 'article')
   const customer = at(ticket, 'customer')
   const number = text(ticket, 'number', 'ticket_number')

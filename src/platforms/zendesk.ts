@@ -1,4 +1,4 @@
-import { at, type Fields, flag, has, meaning, skip, text, time, words } from '../core/fields.ts'
+import { at, type Fields, flag, has, isFilled, meaning, skip, text, time, words } from '../core/fields.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { headerText, hmac, sharedToken, timed } from '../core/signature.ts'
@@ -116,9 +116,8 @@ function kindOf(type: string, previous: string | null, status: Status | null): E
 /** A trigger says neither what happened nor in which words: flat, under `ticket`, in snake or in camel case. */
 function readTrigger(body: Fields, account: string | null): NativeEvent {
   const nested = at(body, 'ticket')
-  const ticket = Object.keys(nested.value).length > 0 ? nested : body
-  const requester =
-    Object.keys(at(ticket, 'requester').value).length > 0 ? at(ticket, 'requester') : at(body, 'requester')
+  const ticket = isFilled(nested) ? nested : body
+  const requester = isFilled(at(ticket, 'requester')) ? at(ticket, 'requester') : at(body, 'requester')
   const said = text(ticket, 'status', 'ticket_status', 'ticketStatus')
   const status = statusOf(said)
   const url = text(ticket, 'link', 'url', 'ticket_url', 'ticket_link', 'ticketUrl')

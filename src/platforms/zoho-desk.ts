@@ -1,4 +1,4 @@
-import { at, type Fields, flag, list, meaning, skip, text, time } from '../core/fields.ts'
+import { at, type Fields, flag, isFilled, list, meaning, skip, text, time } from '../core/fields.ts'
 import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html, type Rich, richHtml } from '../core/rich.ts'
@@ -147,8 +147,6 @@ function contentOf(said: Fields): Rich {
   if (content === null) return { text: text(said, 'plainText', 'summary') }
   return text(said, 'contentType')?.toLowerCase().endsWith('plaintext') ? { text: content } : richHtml(content)
 }
-
-const isFilled = ({ value }: Fields) => Object.keys(value).length > 0
 
 /** Its own word where we know that, else what kind of status Zoho counts it as. */
 const statusOf = (ticket: Fields): Status | null =>

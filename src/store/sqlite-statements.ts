@@ -36,7 +36,8 @@ export function statements(db: DatabaseSync) {
       insert into timeline (ticket_id, at, kind, actor, delivery_id, changes, fingerprint, comment, comment_key)
       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     entryByComment: db.prepare('select delivery_id from timeline where ticket_id = ? and comment_key = ?'),
-    entryByFingerprint: db.prepare('select delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
+    entryByFingerprint: db.prepare('select id, at, delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
+    forgetFingerprint: db.prepare('update timeline set fingerprint = null where id = ?'),
     probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
     prune: db.prepare(`
       delete from deliveries where id in (select id from deliveries order by id limit ?) and received_at < ? and id < ?`),

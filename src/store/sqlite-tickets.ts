@@ -70,9 +70,10 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     return null
   }
 
-  function update(row: TicketRow, draft: StoredDraft, { deliveryId, delivery, fingerprint }: Arrival): Upserted {
+  function update(row: TicketRow, draft: StoredDraft, arrival: Arrival): Upserted {
+    const { deliveryId, delivery, fingerprint } = arrival
     const { id: ticketId, title } = row
-    const earlier = earlierDelivery(row, fingerprint)
+    const earlier = earlierDelivery(row, draft, arrival)
     if (earlier !== undefined) {
       const answer = answerOf(sql.delivery.get(earlier), ticketId)
       return { outcome: 'duplicate', reason: `Repeats delivery ${earlier}`, ticketId, title, answer, replayed: true }
@@ -107,11 +108,16 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     return key !== null && sql.entryByComment.get(ticketId, key) !== undefined
   }
 
-  /** The delivery that brought this very body about this ticket before. */
-  function earlierDelivery(row: TicketRow, fingerprint: string): number | undefined {
-    if (row.fingerprint === fingerprint) return row.delivery_id
+  /** The delivery that brought this very body about this ticket before, unless it may mean something new by now. */
+  function earlierDelivery(row: TicketRow, draft: StoredDraft, { delivery, fingerprint }: Arrival): number | undefined {
     const entry = sql.entryByFingerprint.get(row.id, fingerprint)
-    return entry === undefined ? undefined : Number(entry['delivery_id'])
+    if (entry === undefined && row.fingerprint !== fingerprint) return undefined
+    const saidAt = entry === undefined ? row.created_at : Number(entry['at'])
+    if (isTimeless(draft) && delivery.receivedAt - saidAt > LAST_RETRY_MS) {
+      if (entry !== undefined) sql.forgetFingerprint.run(Number(entry['id']))
+      return undefined
+    }
+    return entry === undefined ? row.delivery_id : Number(entry['delivery_id'])
   }
 
   /** Applies a person's change; null when there is no such ticket. */
@@ -197,6 +203,12 @@ const contentOf = (ticket: Ticket) =>
     ticket.userEmail,
     ticket.metadata,
   ] as const
+
+/** How long after the first try a sender tries again: Freshdesk's last is an hour and a half later. */
+const LAST_RETRY_MS = 2 * 3_600_000
+
+/** Whether an event says no time: "resolved" may then be told in the same bytes a second time, and be meant. */
+const isTimeless = ({ event, sentUpdatedAt }: StoredDraft) => event !== null && sentUpdatedAt === null
 
 const UNKNOWN_TICKET: Upserted = {
   outcome: 'ignored',

@@ -421,6 +421,21 @@ export function storeContract(open: OpenSubject): void {
       expect(await count(store)).toBe(1)
     })
 
+    test('without a time, in the same bytes: a retry within two hours, and news after that', async () => {
+      const store = await start()
+      const hours = (hour: number) => ({ receivedAt: 1_000_000 + hour * 3_600_000 })
+      const solve = (at: number) =>
+        submitTicket(store, told('solved', { status: 'resolved' }), { body: 's', ...hours(at) })
+      await submitTicket(store, told('created'), { body: 'c', ...hours(0) })
+      await solve(1)
+      expect(await solve(2.5)).toMatchObject({ outcome: 'duplicate', replayed: true })
+      await submitTicket(store, told('reopened', { status: 'open' }), { body: 'r', ...hours(3) })
+      expect(await solve(5)).toMatchObject({ outcome: 'updated', replayed: false })
+      expect(await solve(6)).toMatchObject({ outcome: 'duplicate' })
+      expect(await latest(store)).toMatchObject({ status: 'resolved' })
+      expect(await count(store)).toBe(1)
+    })
+
     test('without any identity but the platform’s delivery id makes one ticket', async () => {
       const store = await start()
       const key = { idempotencyKey: 'd1', keyIsPlatforms: true }
