@@ -43,6 +43,8 @@ export type Platform = {
   userAgent?: string
   /** Whether this body is in the sender's own format. Cheap, and never a reason to trust it. */
   recognises: (payload: Incoming['payload'], headers: Headers) => boolean
+  /** Whether the body can be nobody else's: asked of the form that is most sent, to spare it all other questions. */
+  isCertain?: (payload: Incoming['payload']) => boolean
   /** How its deliveries can be verified, by name; the first is the usual one. */
   schemes: Readonly<Record<string, Verify>>
   /** Its own priorities, for digits above all. */

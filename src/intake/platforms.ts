@@ -25,6 +25,7 @@ async function load(name: string): Promise<Platform> {
 function createPlatforms(found: readonly Platform[]) {
   // The flat form takes anything, and so is asked last.
   const all = [...found.filter(({ id }) => id !== LAST_RESORT), ...found.filter(({ id }) => id === LAST_RESORT)]
+  const certain = all.filter(({ isCertain }) => isCertain !== undefined)
   const byHeader = new Map(all.flatMap((platform) => platform.headers?.map((name) => [name, platform] as const) ?? []))
   const byName = new Map(
     all.flatMap((platform) => [platform.id, ...(platform.aliases ?? [])].map((name) => [name, platform] as const)),
@@ -42,7 +43,10 @@ function createPlatforms(found: readonly Platform[]) {
   function of(headers: Headers, body: unknown): Platform {
     const sample = Array.isArray(body) ? body[0] : body
     const payload = isObject(sample) ? sample : {}
-    const platform = fromHeaders(headers) ?? all.find((candidate) => candidate.recognises(payload, headers))
+    const platform =
+      fromHeaders(headers) ??
+      certain.find((candidate) => candidate.isCertain?.(payload)) ??
+      all.find((candidate) => candidate.recognises(payload, headers))
     if (platform === undefined) throw new Error('no platform took the body; the flat form takes any')
     return platform
   }

@@ -78,6 +78,10 @@ export default {
   label: 'Flat form',
   kinds: ['created', 'updated', 'ignored'],
   recognises: () => true,
+  isCertain: (payload) => {
+    for (const key in payload) if (!Object.hasOwn(FIELDS, key)) return false
+    return true
+  },
   schemes: { token: sharedToken(), 'standard-webhooks': standardWebhooks },
 
   read: (incoming) => {
