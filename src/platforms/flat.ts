@@ -79,7 +79,9 @@ export default {
   kinds: ['created', 'updated', 'ignored'],
   recognises: () => true,
   isCertain: (payload) => {
-    for (const key in payload) if (!Object.hasOwn(FIELDS, key)) return false
+    for (const key in payload) {
+      if (!Object.hasOwn(FIELDS, key) || (typeof payload[key] === 'object' && key !== 'metadata')) return false
+    }
     return true
   },
   schemes: { token: sharedToken(), 'standard-webhooks': standardWebhooks },
