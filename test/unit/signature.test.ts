@@ -66,6 +66,13 @@ describe('a signature', () => {
     expect(sha256(request('body', { 'x-hub-signature': sha1 }), ['secret'], 0)).toBe('mismatch')
   })
 
+  test.each(['sha512=', 'SHA256=', 'sha256:', ''])('is none under the name %j, however right its digits', (prefix) => {
+    // HMAC-SHA256 of "body" under "secret".
+    const digits = 'dc46983557fea127b43af721467eb9b3fde2338fe3e14f51952aa8478c13d355'
+    expect(sha256(request('body', { 'x-hub-signature': `sha256=${digits}` }), ['secret'], 0)).toBeNull()
+    expect(sha256(request('body', { 'x-hub-signature': prefix + digits }), ['secret'], 0)).toBe('mismatch')
+  })
+
   test('under an empty secret is none', () => {
     // HMAC-SHA256 of "" under "".
     const empty = 'sha256=b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad'
