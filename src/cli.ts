@@ -2,11 +2,15 @@ import { readFileSync } from 'node:fs'
 
 import { Command, InvalidArgumentError } from 'commander'
 
+import { type Scope, SCOPES } from './core/key.ts'
+
 // Written by us, and read where it lies both beside src/ and beside dist/.
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 
 const SETTINGS =
   'Settings are read from the environment and from .env in the working directory; docs/operations.md lists them.'
+
+const DEFAULT_SCOPES: Scope[] = ['intake']
 
 const program = new Command('ticketflow')
   .description('Support tickets from any platform through one webhook.')
@@ -69,6 +73,41 @@ program
   .addHelpText('after', example(['ticketflow doctor', 'before the first start, or when something is odd']))
   .action(async (options) => (await import('./cli/doctor.ts')).doctor(options))
 
+const keys = program
+  .command('keys')
+  .description('make, list and revoke API keys; a running server knows within a second')
+
+keys
+  .command('create')
+  .description('make a key and print it, this once')
+  .argument('<name>', 'whose it is')
+  .option('--scope <scopes...>', 'what it may do: intake, read, write, admin', scopes, DEFAULT_SCOPES)
+  .option('--days <days>', 'how long it is good', days)
+  .option('--json', 'print the key as JSON')
+  .addHelpText('after', `\n${SETTINGS}`)
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow keys create zendesk', 'may send tickets'],
+      ['ticketflow keys create console --scope read write --days 90', 'may read and change them'],
+      ['ticketflow keys create me --scope admin', 'may do everything'],
+    ),
+  )
+  .action(async (name: string, options) => (await import('./cli/keys.ts')).create(name, options))
+
+keys
+  .command('list')
+  .description('show all keys, without their secrets')
+  .option('--json', 'print them as JSON')
+  .action(async (options) => (await import('./cli/keys.ts')).list(options))
+
+keys
+  .command('revoke')
+  .description('let a key open nothing any more')
+  .argument('<id>', 'how the key begins, as `ticketflow keys list` shows it')
+  .option('--json', 'print the result as JSON')
+  .action(async (id: string, options) => (await import('./cli/keys.ts')).revoke(id, options))
+
 program
   .command('preview')
   .description('show what the webhook would make of the body in a file; needs no server and stores nothing')
@@ -130,4 +169,17 @@ function seconds(text: string): number {
   const value = Number(text)
   if (value > 0 && value <= 3600) return value
   throw new InvalidArgumentError('It must be a number of seconds above 0, at most 3600.')
+}
+
+function scopes(word: string, before: Scope[]): Scope[] {
+  const scope = SCOPES.find((one) => one === word)
+  if (scope === undefined) throw new InvalidArgumentError(`It must be one of ${SCOPES.join(', ')}.`)
+  // The preset gives way to the first that is named.
+  return before === DEFAULT_SCOPES ? [scope] : [...new Set([...before, scope])]
+}
+
+function days(text: string): number {
+  const value = Number(text)
+  if (value > 0 && value <= 36_500) return value
+  throw new InvalidArgumentError('It must be a number of days above 0, at most 36,500.')
 }

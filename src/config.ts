@@ -4,8 +4,6 @@ import { loadEnvFile } from 'node:process'
 
 import { z } from 'zod'
 
-import { isLoopback } from './intake/auth.ts'
-
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 const whole = (name: string, { min, max, preset }: { min: number; max: number; preset: number }) =>
@@ -19,14 +17,7 @@ const whole = (name: string, { min, max, preset }: { min: number; max: number; p
 
 const Environment = z
   .object({
-    HOST: z
-      .string()
-      .default('127.0.0.1')
-      .refine(isLoopback, {
-        error:
-          'HOST must be an address of this machine alone (127.0.0.1, ::1, localhost): there are no API keys yet, ' +
-          'and without one a server that others reach would be open to all of them',
-      }),
+    HOST: z.string().default('127.0.0.1'),
     PORT: whole('PORT', { min: 0, max: 65535, preset: 8000 }),
     TICKETFLOW_DATA_DIR: z.string().default('./data'),
     TICKETFLOW_LOG_LEVEL: z
@@ -35,6 +26,13 @@ const Environment = z
     TICKETFLOW_BODY_LIMIT: whole('TICKETFLOW_BODY_LIMIT', { min: 1024, max: 67_108_864, preset: 1_048_576 }),
     TICKETFLOW_RETENTION_DAYS: whole('TICKETFLOW_RETENTION_DAYS', { min: 3, max: 36_500, preset: 30 }),
     TICKETFLOW_MAX_QUEUED: whole('TICKETFLOW_MAX_QUEUED', { min: 1, max: 1_000_000, preset: 10_000 }),
+    TICKETFLOW_ADMIN_KEY: z
+      .string()
+      .default('')
+      .refine((key) => key === '' || (key.length >= 32 && key.length <= 200 && /^[\x21-\x7e]+$/.test(key)), {
+        error:
+          'TICKETFLOW_ADMIN_KEY must have 32 to 200 characters without spaces, such as `openssl rand -hex 32` makes',
+      }),
     TICKETFLOW_REQUEST_TIMEOUT_S: whole('TICKETFLOW_REQUEST_TIMEOUT_S', { min: 1, max: 600, preset: 30 }),
   })
   .transform((env) => ({
@@ -46,6 +44,8 @@ const Environment = z
     bodyLimit: env.TICKETFLOW_BODY_LIMIT,
     retentionDays: env.TICKETFLOW_RETENTION_DAYS,
     maxQueued: env.TICKETFLOW_MAX_QUEUED,
+    /** Null when none is set. */
+    adminKey: env.TICKETFLOW_ADMIN_KEY || null,
     requestTimeoutMs: env.TICKETFLOW_REQUEST_TIMEOUT_S * 1000,
   }))
 

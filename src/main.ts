@@ -3,18 +3,24 @@ import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createIntake } from './intake/ingest.ts'
+import { isLoopback } from './intake/auth.ts'
+import { createGate, createKey } from './intake/keys.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createLog } from './log.ts'
+import type { KeyStore } from './store/store.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
 const QUEUE_BYTES = 67_108_864
 const PATIENCE_MS = 5_000
 
+/** Shows the first key to whoever starts the server: it goes to no log. */
+export type Announce = (secret: string) => void
+
 export type Server = { url: string; close: () => Promise<void> }
 
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
-export async function startServer(config: Config): Promise<Server> {
+export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const { log, flush } = createLog(config.logLevel)
   const store = await openSqliteStore({
     directory: config.dataDir,
@@ -28,11 +34,20 @@ export async function startServer(config: Config): Promise<Server> {
   })
   try {
     const platforms = await loadPlatforms()
-    const intake = createIntake({ store, platforms, bodyLimit: config.bodyLimit, statusOf })
+    const isLocal = isLoopback(config.host)
+    if (!isLocal && config.adminKey === null) await makeFirstKey(store.keyStore, announce)
+    const gate = await createGate({
+      store: store.keyStore,
+      isLoopback: isLocal,
+      adminKey: config.adminKey,
+      onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
+    })
+    const intake = createIntake({ store, platforms, gate, bodyLimit: config.bodyLimit, statusOf })
     const metrics = createMetrics(store.queued)
     const app = await createApp({
       store,
       intake,
+      gate,
       platforms: platforms.all,
       metrics,
       log,
@@ -59,6 +74,7 @@ export async function startServer(config: Config): Promise<Server> {
         await app.close()
         clearInterval(tidy)
         clearTimeout(impatience)
+        await gate.close()
         await store.close()
         log.info('stopped')
         flush()
@@ -68,4 +84,11 @@ export async function startServer(config: Config): Promise<Server> {
     await store.close()
     throw error
   }
+}
+
+/** A server that others reach is closed from its first moment; without a key nobody could open it. */
+async function makeFirstKey(store: KeyStore, announce: Announce): Promise<void> {
+  if ((await store.keys()).length > 0) return
+  const { secret } = await createKey(store, { name: 'first start', scopes: ['admin'], expiresAt: null }, Date.now())
+  announce(secret)
 }

@@ -5,7 +5,7 @@ import { exitWith } from './fault.ts'
 /** Runs the server until it is told to stop. Exit code 0 after a clean stop, 1 when it could not start. */
 export async function serve(): Promise<void> {
   try {
-    const server = await startServer(readConfig())
+    const server = await startServer(readConfig(), announce)
     let stopping = false
     const stop = () => {
       // A second signal is from somebody who does not want to wait; nothing acknowledged is lost either way.
@@ -21,4 +21,11 @@ export async function serve(): Promise<void> {
   } catch (error) {
     exitWith(error)
   }
+}
+
+function announce(secret: string): void {
+  process.stderr.write(
+    'ticketflow: Others can reach this server, so every request needs a key. This one may do everything, and is shown\n' +
+      `ticketflow: this once; \`ticketflow keys create\` makes others:\n\n    ${secret}\n\n`,
+  )
 }

@@ -8,18 +8,19 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 
 import { AppError, fail } from '../core/errors.ts'
 import type { Platform } from '../core/platform.ts'
-import { authenticateOpen } from '../intake/auth.ts'
 import type { Intake } from '../intake/ingest.ts'
+import type { Gate } from '../intake/keys.ts'
 import type { Store } from '../store/store.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
-import { type App, JSON_TYPE } from './fastify.ts'
+import { accessOf, type App, JSON_TYPE } from './fastify.ts'
 import { healthRoutes } from './health.ts'
+import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
 import { ticketRoutes } from './tickets.ts'
-import { WEBHOOK_PATH, webhookRoutes } from './webhook.ts'
+import { webhookRoutes } from './webhook.ts'
 
 /** Node reads 2,000 and drops the rest unseen, which might be the Origin: so many are refused well before. */
 const HEADERS_LIMIT = 200
@@ -28,13 +29,14 @@ const HEADERS_LIMIT = 200
 export async function createApp(deps: {
   store: Store
   intake: Intake
+  gate: Gate
   platforms: readonly Platform[]
   metrics: Metrics
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, gate, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -59,6 +61,7 @@ export async function createApp(deps: {
     },
   }).withTypeProvider<ZodTypeProvider>()
 
+  app.decorateRequest('actor', '')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(sendError)
@@ -69,8 +72,8 @@ export async function createApp(deps: {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }
     if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
-    // The webhook puts a refusal on record and so checks for itself.
-    if (!request.url.startsWith(WEBHOOK_PATH)) authenticateOpen(request.headers)
+    const access = accessOf(request)
+    if (access !== 'public' && access !== 'intake') request.actor = gate.authenticate(request.headers, access).source
     done()
   })
 
@@ -83,6 +86,7 @@ export async function createApp(deps: {
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store), { prefix: '/api' })
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
+  await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
   return app
 }
 

@@ -18,6 +18,8 @@ export async function documentation(app: App): Promise<void> {
         { name: 'webhook', description: 'Where senders deliver' },
         { name: 'tickets', description: 'What became of it' },
         { name: 'deliveries', description: 'Every request to the webhook, with the reason when it was refused' },
+        { name: 'platforms', description: 'Which senders are understood, and what would become of a body' },
+        { name: 'keys', description: 'Who may send and read' },
         { name: 'operations', description: 'For whoever runs the server' },
       ],
     },

@@ -21,6 +21,9 @@ const STATUS = {
 
 const RETRY_AFTER_S = 1
 
+/** A browser asks its user; everybody else reads what is accepted. */
+const CHALLENGE = 'Basic realm="TicketFlow AI", charset="UTF-8", Bearer'
+
 /** Fastify's own refusals in our words. */
 const FASTIFY: Readonly<Record<string, AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: new AppError(
@@ -74,6 +77,7 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   const status = statusOf(error)
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
+  if (status === 401) reply.header('www-authenticate', CHALLENGE)
   return reply
     .code(status)
     .header('x-request-id', request.id) // a URL that is none is refused before the hook that sets it

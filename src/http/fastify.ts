@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
+
+import type { Scope } from '../core/key.ts'
 
 /** Fastify with its schemas written in zod: what each file of routes is given to add itself to. */
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
@@ -11,3 +13,20 @@ export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** For an answer that is written as JSON text already: the schema describes it in the reference. */
 export const asText = (schema: z.ZodType) => schema as unknown as z.ZodType<string>
+
+/** What a route asks of a key. `public` asks for none; `intake` is asked by the intake, which puts a refusal on record. */
+export type Access = Scope | 'public'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Left out: `read` for GET and HEAD, `write` for the rest. */
+    access?: Access
+  }
+  interface FastifyRequest {
+    /** Who asks: `open`, or `key:` and the id of the key. Empty where a route is public. */
+    actor: string
+  }
+}
+
+export const accessOf = ({ method, routeOptions }: FastifyRequest): Access =>
+  routeOptions.config.access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write')

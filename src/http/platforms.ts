@@ -22,6 +22,7 @@ export const platformRoutes = (platforms: readonly Platform[], intake: Intake) =
     scope.post(
       '/preview',
       {
+        config: { access: 'intake' },
         schema: {
           tags,
           summary: 'What would become of this body, headers and all; nothing is stored',

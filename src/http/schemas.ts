@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import { SCOPES } from '../core/key.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { EVENT_KINDS, STATUSES } from '../core/ticket.ts'
 import { OUTCOMES } from '../store/store.ts'
@@ -163,3 +164,28 @@ const whose = { platform: z.string(), label: z.string() }
 export const Preview = z
   .union([EventPreview.extend(whose), z.object({ ...whose, kind: z.literal('batch'), events: z.array(EventPreview) })])
   .meta({ id: 'Preview' })
+
+const scopes = z
+  .array(z.enum(SCOPES))
+  .min(1)
+  .describe('intake: send tickets; read; write: change tickets; admin: all of it, and keys')
+
+export const Key = z
+  .object({
+    id: z.string().describe('How the key begins'),
+    name: z.string(),
+    scopes,
+    created_at: timestamp,
+    expires_at: timestamp.nullable(),
+    revoked_at: timestamp.nullable(),
+    last_used_at: timestamp.nullable().describe('To about ten seconds'),
+  })
+  .meta({ id: 'Key' })
+
+export const NewKey = z
+  .strictObject({
+    name: z.string().trim().min(1).max(100).describe('Whose it is'),
+    scopes: scopes.default(['intake']),
+    expires_at: timestamp.optional(),
+  })
+  .meta({ id: 'NewKey' })

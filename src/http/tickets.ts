@@ -74,8 +74,8 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
         response: { 200: asText(Ticket), ...Errors },
       },
     },
-    async ({ params: { id }, body }, reply) => {
-      const ticket = (await store.changeTicket(id, body)) ?? fail('not_found', `No ticket ${id}`)
+    async ({ params: { id }, body, actor }, reply) => {
+      const ticket = (await store.changeTicket(id, body, actor)) ?? fail('not_found', `No ticket ${id}`)
       reply.type(JSON_TYPE)
       return ticketJson(ticket)
     },

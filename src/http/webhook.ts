@@ -126,7 +126,8 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     })
     app.post('/api/tickets', byHand, (request, reply) => settle(request, reply, intake.ticket, 201))
 
-    const usage = { schema: { hide: true } }
+    // Senders probe it, and have no key at that moment.
+    const usage = { config: { access: 'public' as const }, schema: { hide: true } }
     for (const path of [WEBHOOK_PATH, `${WEBHOOK_PATH}/batch`]) {
       app.get(path, usage, (_request, reply) => reply.type('text/plain; charset=utf-8').send(USAGE))
     }
@@ -137,7 +138,10 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
 
     app.get(
       `${WEBHOOK_PATH}/health`,
-      { schema: { tags: ['webhook'], summary: 'Whether the webhook can take tickets' } },
+      {
+        config: { access: 'public' },
+        schema: { tags: ['webhook'], summary: 'Whether the webhook can take tickets' },
+      },
       async (request, reply) => {
         try {
           await store.probe()
@@ -174,6 +178,7 @@ const refuseMethod = (allowed: string) => (_request: FastifyRequest, reply: Fast
 function operation(shown: { summary: string; tag: string; body: z.ZodType; result: z.ZodType; created?: number }) {
   const { summary, tag, body, result, created = 200 } = shown
   return {
+    config: { access: 'intake' as const },
     validatorCompiler: () => (value: unknown) => ({ value }),
     schema: {
       tags: [tag],

@@ -5,8 +5,9 @@ import type { StoredDraft } from '../core/merge.ts'
 import { type Incoming, nameOf, type Platform, type PlatformEvent } from '../core/platform.ts'
 import type { TicketDraft } from '../core/ticket.ts'
 import type { Item, NewDelivery, Receipt, Store } from '../store/store.ts'
-import { authenticateOpen, idempotencyKeyOf } from './auth.ts'
+import { idempotencyKeyOf } from './auth.ts'
 import { inflateBody, parseBody } from './body.ts'
+import type { Gate } from './keys.ts'
 import { BATCH_LIMIT, eventsIn, incomingOf, platformOf, type Platforms } from './platforms.ts'
 import { type Preview, previewOf } from './preview.ts'
 import { deliveryOf, headerOf, type RawRequest, type Sender } from './request.ts'
@@ -31,10 +32,11 @@ type Parsed = { request: RawRequest; sender: Sender; body: Buffer; payload: unkn
 export function createIntake(deps: {
   store: Store
   platforms: Platforms
+  gate: Gate
   bodyLimit: number
   statusOf: (error: unknown) => number
 }): Intake {
-  const { store, platforms, bodyLimit, statusOf } = deps
+  const { store, platforms, gate, bodyLimit, statusOf } = deps
 
   async function run(
     request: RawRequest,
@@ -61,7 +63,7 @@ export function createIntake(deps: {
 
   /** `progress` holds what is known already when this throws. */
   async function parse(request: RawRequest, progress: Partial<Parsed> = {}): Promise<Parsed> {
-    const sender = authenticateOpen(request.headers) // keys, sources and limits take their place here
+    const sender = gate.authenticate(request.headers, 'intake') // sources and limits take their place here
     progress.sender = sender
     const encoding = headerOf(request, 'content-encoding')
     const body = encoding === undefined ? request.body : await inflateBody(request, encoding, bodyLimit)

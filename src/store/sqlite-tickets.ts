@@ -121,14 +121,14 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
   }
 
   /** Applies a person's change; null when there is no such ticket. */
-  function change(id: number, to: TicketChange, now: number): Ticket | null {
+  function change(id: number, to: TicketChange, { at, actor }: { at: number; actor: string }): Ticket | null {
     const found = sql.ticketById.get(id)
     if (found === undefined) return null
     const row = ticketRow(found)
     const before = storedOf(row)
-    const { ticket, said, changes } = applyChange(before.ticket, before.said, to, now)
+    const { ticket, said, changes } = applyChange(before.ticket, before.said, to, at)
     if (Object.keys(changes).length === 0) return ticket
-    const entry = { at: now, kind: 'updated', actor: 'api', deliveryId: null, fingerprint: null, comment: null }
+    const entry = { at, actor, kind: 'updated', deliveryId: null, fingerprint: null, comment: null }
     addEntry({ ticketId: id, changes, ...entry })
     saveTicket(row, { ...before, ticket, said })
     return ticket

@@ -155,8 +155,8 @@ export function createWriter(db: DatabaseSync) {
   }
 
   /** Applies a person's change; null when there is no such ticket. */
-  function changeTicket(id: number, change: TicketChange, now: number): Ticket | null {
-    return transaction(() => tickets.change(id, change, now))
+  function changeTicket(id: number, change: TicketChange, by: { at: number; actor: string }): Ticket | null {
+    return transaction(() => tickets.change(id, change, by))
   }
 
   function record(delivery: NewDelivery, verdict: Verdict): number {

@@ -1,6 +1,7 @@
 import { AppError } from '../core/errors.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { lockDirectory, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import { createKeys } from './sqlite-keys.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
 import type { Store, Submission } from './store.ts'
@@ -62,7 +63,8 @@ export async function openSqliteStore(options: {
         if ('error' in settled) throw new Error(settled.error)
         return settled.receipt
       },
-      changeTicket: (id, change) => durably(() => writer.changeTicket(id, change, Date.now())),
+      changeTicket: (id, change, actor) => durably(() => writer.changeTicket(id, change, { at: Date.now(), actor })),
+      keyStore: createKeys(db),
       prune: async (before) => {
         let pruned = 0
         for (;;) {

@@ -1,3 +1,4 @@
+import type { ApiKey } from '../core/key.ts'
 import type { StoredDraft } from '../core/merge.ts'
 import type { Priority } from '../core/priority.ts'
 import type { Status, Ticket, TicketChange, TimelineEntry } from '../core/ticket.ts'
@@ -95,6 +96,19 @@ export type DeliveryReader = {
   delivery: (id: number) => Promise<(StoredDelivery & { body: string | Uint8Array | null }) | null>
 }
 
+/** API keys, which another process may change at any time. */
+export type KeyStore = {
+  /** Oldest first, revoked and expired ones too. */
+  keys: () => Promise<ApiKey[]>
+  addKey: (key: ApiKey) => Promise<void>
+  /** False when there is no such key, or it was revoked before. */
+  revokeKey: (id: string, at: number) => Promise<boolean>
+  /** When each of these keys was last used. */
+  noteUse: (uses: ReadonlyMap<string, number>) => Promise<void>
+  /** Tells of each change, within a second where another process made it, until the returned function is called. */
+  onKeysChanged: (listener: () => void) => () => void
+}
+
 /**
  * Everything that is kept. The guarantees that every engine owes, and that `test/contract/store.ts` holds it to:
  * a promise of `submit` or `changeTicket` resolves only after the commit is on disk; ticket, history, delivery and
@@ -102,10 +116,10 @@ export type DeliveryReader = {
  * delivery. Rejects with AppError `unavailable` when it cannot commit or its queue is full.
  */
 export type Store = TicketReader &
-  DeliveryReader & {
+  DeliveryReader & { keyStore: KeyStore } & {
     submit: (submission: Submission) => Promise<Receipt>
-    /** Null when there is no such ticket. */
-    changeTicket: (id: number, change: TicketChange) => Promise<Ticket | null>
+    /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
+    changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>
     /** Forgets deliveries received before this time (ms); returns how many went. */
     prune: (before: number) => Promise<number>
     /** Makes a small commit. Rejects with AppError `unavailable`, saying why, when the disk does not take it. */

@@ -1,5 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { ApiKey } from '../../src/core/key.ts'
 import type { StoredDraft } from '../../src/core/merge.ts'
 import { type Comment, EVENT_KINDS, type EventKind, type TicketEvent } from '../../src/core/ticket.ts'
 import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
@@ -139,7 +140,7 @@ export function storeContract(open: OpenSubject): void {
     test('by key, after the ticket was changed: still the first answer', async () => {
       const store = await start()
       const first = await submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' })
-      await store.changeTicket(first.ticketId ?? 0, { status: 'closed', priority: 'urgent' })
+      await store.changeTicket(first.ticketId ?? 0, { status: 'closed', priority: 'urgent' }, 'api')
       const second = await submitTicket(await subject.reopen(), {}, { body: 'b', idempotencyKey: 'k' })
       expect(second.answer).toBe(first.answer)
     })
@@ -232,7 +233,7 @@ export function storeContract(open: OpenSubject): void {
     test('leaves what a person set, until the sender says something new', async () => {
       const store = await start()
       const { ticketId } = await submitTicket(store, { externalId: '7', priority: 'low', title: 'A' })
-      await store.changeTicket(ticketId ?? 0, { priority: 'urgent' })
+      await store.changeTicket(ticketId ?? 0, { priority: 'urgent' }, 'api')
       const same = await submitTicket(store, { externalId: '7', priority: 'low', title: 'B' })
       expect(parsed(same)).toMatchObject({ title: 'B', priority: 'urgent' })
       const other = await submitTicket(store, { externalId: '7', priority: 'high', title: 'C' })
@@ -387,7 +388,7 @@ export function storeContract(open: OpenSubject): void {
     test('leaves a status that a person set, until the sender says another', async () => {
       const store = await start()
       await submitTicket(store, told('created', { status: 'new', sentUpdatedAt: 1 }))
-      await store.changeTicket(1, { status: 'pending' })
+      await store.changeTicket(1, { status: 'pending' }, 'api')
       await submitTicket(store, told('updated', { status: 'open', title: 'B', sentUpdatedAt: 2 }))
       expect(await latest(store)).toMatchObject({ title: 'B', status: 'pending' })
       await submitTicket(store, told('solved', { status: 'resolved', title: 'B', sentUpdatedAt: 3 }))
@@ -517,7 +518,7 @@ export function storeContract(open: OpenSubject): void {
       test('opens a resolved ticket again', async () => {
         const store = await start()
         await submitTicket(store, mail('<1>', []))
-        await store.changeTicket(1, { status: 'resolved' })
+        await store.changeTicket(1, { status: 'resolved' }, 'api')
         await submitTicket(store, mail('<2>', ['<1>']))
         expect(await latest(store)).toMatchObject({ status: 'open', resolvedAt: null })
         expect((await store.timeline(1))?.at(-1)).toMatchObject({ kind: 'reopened', comment: { id: '<2>' } })
@@ -595,6 +596,63 @@ export function storeContract(open: OpenSubject): void {
     })
   })
 
+  describe('API keys', () => {
+    const key = (id: string, over: Partial<ApiKey> = {}): ApiKey => ({
+      id,
+      hash: hash('sha256', id),
+      name: 'a sender',
+      scopes: ['intake', 'read'],
+      createdAt: 1000,
+      expiresAt: null,
+      revokedAt: null,
+      lastUsedAt: null,
+      ...over,
+    })
+
+    test('are kept as they were made, oldest first, also after the store was opened again', async () => {
+      const { keyStore } = await start()
+      const made = [key('tf_1'), key('tf_2', { createdAt: 2000, expiresAt: 9000, scopes: ['admin'] })]
+      for (const one of made.toReversed()) await keyStore.addKey(one)
+      expect(await keyStore.keys()).toEqual(made)
+      expect(await (await subject.reopen()).keyStore.keys()).toEqual(made)
+    })
+
+    test('are revoked once, and stay in the list', async () => {
+      const { keyStore } = await start()
+      await keyStore.addKey(key('tf_1'))
+      expect(await keyStore.revokeKey('tf_1', 5000)).toBe(true)
+      expect(await keyStore.revokeKey('tf_1', 6000)).toBe(false)
+      expect(await keyStore.revokeKey('tf_none', 6000)).toBe(false)
+      expect(await keyStore.keys()).toEqual([key('tf_1', { revokedAt: 5000 })])
+    })
+
+    test('tell when they were last used', async () => {
+      const { keyStore } = await start()
+      await keyStore.addKey(key('tf_1'))
+      await keyStore.noteUse(new Map([['tf_1', 7000]]))
+      expect(await keyStore.keys()).toEqual([key('tf_1', { lastUsedAt: 7000 })])
+    })
+
+    test('of the same hash are one: a second is refused, and the first stays', async () => {
+      const { keyStore } = await start()
+      await keyStore.addKey(key('tf_1'))
+      await expect(keyStore.addKey(key('tf_2', { hash: hash('sha256', 'tf_1') }))).rejects.toThrow()
+      expect(await keyStore.keys()).toEqual([key('tf_1')])
+    })
+
+    test('that change tell whoever listens, until that is enough', async () => {
+      const { keyStore } = await start()
+      let told = 0
+      const stop = keyStore.onKeysChanged(() => (told += 1))
+      await keyStore.addKey(key('tf_1'))
+      await keyStore.revokeKey('tf_1', 5000)
+      expect(told).toBe(2)
+      stop()
+      await keyStore.addKey(key('tf_2'))
+      expect(told).toBe(2)
+    })
+  })
+
   describe('a refusal', () => {
     test('is on record with its body and makes no ticket', async () => {
       const store = await start()
@@ -630,9 +688,9 @@ export function storeContract(open: OpenSubject): void {
     test('sets and clears the time of resolution, and is in the history', async () => {
       const store = await start()
       const id = (await submitTicket(store)).ticketId ?? 0
-      expect((await store.changeTicket(id, { status: 'resolved' }))?.resolvedAt).toBeTypeOf('number')
-      expect((await store.changeTicket(id, { status: 'closed' }))?.resolvedAt).toBeTypeOf('number')
-      expect((await store.changeTicket(id, { status: 'open' }))?.resolvedAt).toBeNull()
+      expect((await store.changeTicket(id, { status: 'resolved' }, 'api'))?.resolvedAt).toBeTypeOf('number')
+      expect((await store.changeTicket(id, { status: 'closed' }, 'api'))?.resolvedAt).toBeTypeOf('number')
+      expect((await store.changeTicket(id, { status: 'open' }, 'api'))?.resolvedAt).toBeNull()
       expect((await store.timeline(id))?.map(({ actor, changes }) => [actor, changes['status']?.to])).toEqual([
         ['open', undefined],
         ['api', 'resolved'],
@@ -643,7 +701,7 @@ export function storeContract(open: OpenSubject): void {
 
     test('of a ticket that is not there is null', async () => {
       const store = await start()
-      expect(await store.changeTicket(99, { status: 'open' })).toBeNull()
+      expect(await store.changeTicket(99, { status: 'open' }, 'api')).toBeNull()
       expect(await store.ticket(99)).toBeNull()
       expect(await store.timeline(99)).toBeNull()
       expect(await store.delivery(99)).toBeNull()
@@ -710,7 +768,7 @@ export function storeContract(open: OpenSubject): void {
       const { ticketId } = await submitTicket(store, { externalId: '7', title: 'before' })
       expect(await store.tickets({ limit: 10, q: 'before' })).toHaveLength(1)
       await submitTicket(store, { externalId: '7', title: 'after' })
-      await store.changeTicket(ticketId ?? 0, { status: 'open' })
+      await store.changeTicket(ticketId ?? 0, { status: 'open' }, 'api')
       expect(await store.tickets({ limit: 10, q: 'before' })).toHaveLength(0)
       expect(await store.tickets({ limit: 10, q: 'after', status: 'open' })).toHaveLength(1)
       expect(await store.tickets({ limit: 10, status: 'new' })).toHaveLength(0)

@@ -45,15 +45,15 @@ describe('a start that cannot be says why, a line each, and harms nothing', () =
       name: 'several settings are wrong',
       env: () => ({
         PORT: 'eighty',
-        HOST: '0.0.0.0',
+        TICKETFLOW_ADMIN_KEY: 'short',
         TICKETFLOW_RETENTION_DAYS: '0',
         TICKETFLOW_RETENTION: '30',
         TICKETFLOW_DATA_DIR: join(folder, 'config'),
       }),
       lines: [
-        /^ticketflow: HOST must be an address of this machine alone/,
         /^ticketflow: PORT must be a whole number from 0 to 65535$/,
         /^ticketflow: TICKETFLOW_RETENTION_DAYS must be a whole number from 3 to 36500$/,
+        /^ticketflow: TICKETFLOW_ADMIN_KEY must have 32 to 200 characters/,
         /^ticketflow: TICKETFLOW_RETENTION is not a setting; known are /,
       ],
     },

@@ -32,13 +32,13 @@ test('every link between the pages leads somewhere', async () => {
 })
 
 test('the settings of the documentation are those of the program, with their presets', async () => {
-  const rows = [...(await read('docs/operations.md')).matchAll(/^\| `([A-Z_]+)` \| `([^`]*)`/gm)]
+  const rows = [...(await read('docs/operations.md')).matchAll(/^\| `([A-Z_]+)` \| (?:`([^`]*)`|none)/gm)]
   const source = await read('src/config.ts')
   const inProgram = [...source.matchAll(/^ {4}([A-Z_]+):/gm)].map(([, name]) => name)
   expect(rows.map(([, name]) => name).toSorted()).toEqual(inProgram.toSorted())
   for (const [, name, preset] of rows) {
-    const setting = new RegExp(`${name}:[^;]*?(?:preset: |default\\(')([^' },]+)`).exec(source)?.[1]
-    expect([name, setting?.replaceAll('_', '')]).toEqual([name, preset])
+    const [, number, word] = new RegExp(`${name}:[^;]*?(?:preset: ([^' },]+)|default\\('([^']*)')`).exec(source) ?? []
+    expect([name, number?.replaceAll('_', '') ?? word]).toEqual([name, preset ?? ''])
   }
 })
 

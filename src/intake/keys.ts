@@ -1,0 +1,116 @@
+import { hash, randomBytes } from 'node:crypto'
+
+import { fail } from '../core/errors.ts'
+import { allows, type ApiKey, keyFault, type Scope } from '../core/key.ts'
+import { headerText, type Headers } from '../core/signature.ts'
+import type { KeyStore } from '../store/store.ts'
+import { authenticateOpen } from './auth.ts'
+import type { Sender } from './request.ts'
+
+/** How often it is written down which keys were used: not in the way of a request. */
+const NOTE_USE_MS = 10_000
+
+/** A longer credential is none of ours, and is not hashed. */
+const SECRET_LIMIT = 512
+
+const hashOf = (secret: string) => hash('sha256', secret)
+
+export type NewKey = Pick<ApiKey, 'name' | 'scopes' | 'expiresAt'>
+
+/** Makes a key. The secret is in the answer and nowhere else. */
+export async function createKey(store: KeyStore, made: NewKey, now: number): Promise<ApiKey & { secret: string }> {
+  const secret = `tf_${randomBytes(32).toString('base64url')}`
+  const key = {
+    ...made,
+    id: secret.slice(0, 11),
+    hash: hashOf(secret),
+    createdAt: now,
+    revokedAt: null,
+    lastUsedAt: null,
+  }
+  await store.addKey(key)
+  return { ...key, secret }
+}
+
+/** Who may do what. Throws `unauthenticated` and `forbidden`. */
+export type Gate = {
+  authenticate: (headers: Headers, scope: Scope) => Sender
+  /** Writes down what is left to write down, and stops. */
+  close: () => Promise<void>
+}
+
+/**
+ * Lets in who has a key with the scope. A server that only its own machine reaches is open as long as there has never
+ * been a key. `adminKey` is one that is set in the environment.
+ */
+export async function createGate(deps: {
+  store: KeyStore
+  isLoopback: boolean
+  adminKey: string | null
+  onError: (error: unknown) => void
+}): Promise<Gate> {
+  const { store, isLoopback, adminKey, onError } = deps
+  const fromEnvironment = adminKey === null ? null : environmentKey(adminKey)
+  let byHash = new Map<string, ApiKey>()
+  const uses = new Map<string, number>()
+
+  async function load(): Promise<void> {
+    const keys = await store.keys()
+    byHash = new Map([...keys, ...(fromEnvironment ?? [])].map((key) => [key.hash, key]))
+  }
+  await load()
+  const unwatch = store.onKeysChanged(() => void load().catch(onError))
+  const timer = setInterval(() => void noteUses().catch(onError), NOTE_USE_MS)
+  timer.unref()
+
+  async function noteUses(): Promise<void> {
+    const noted = new Map(uses)
+    uses.clear()
+    await store.noteUse(noted)
+  }
+
+  function authenticate(headers: Headers, scope: Scope): Sender {
+    if (byHash.size === 0 && isLoopback) return authenticateOpen(headers)
+    const secret = secretIn(headers)
+    if (secret === null) return fail('unauthenticated', MISSING)
+    const key = secret.length > SECRET_LIMIT ? undefined : byHash.get(hashOf(secret))
+    const now = Date.now()
+    const fault = key === undefined ? 'API key is not known' : keyFault(key, now)
+    if (key === undefined || fault !== null) return fail('unauthenticated', fault ?? MISSING)
+    if (!allows(key, scope))
+      return fail('forbidden', `API key ${key.id} has no scope ${scope}; it has ${key.scopes.join(', ')}`)
+    uses.set(key.id, now)
+    return { source: `key:${key.id}` }
+  }
+
+  return {
+    authenticate,
+    close: async () => {
+      unwatch()
+      clearInterval(timer)
+      await noteUses()
+    },
+  }
+}
+
+const MISSING =
+  'API key is missing; send it as Authorization: Bearer, as X-API-Key, or as the password of Basic. `ticketflow keys create` makes one'
+
+/** The key of TICKETFLOW_ADMIN_KEY, which is never stored. */
+function environmentKey(secret: string): ApiKey[] {
+  const never = { createdAt: 0, expiresAt: null, revokedAt: null, lastUsedAt: null }
+  return [{ id: 'environment', hash: hashOf(secret), name: 'TICKETFLOW_ADMIN_KEY', scopes: ['admin'], ...never }]
+}
+
+/** The first credential that a request carries, wherever senders can put one. */
+function secretIn(headers: Headers): string | null {
+  const own = headerText(headers, 'x-api-key')
+  if (own !== null && own !== '') return own
+  const [scheme = '', value = ''] = headerText(headers, 'authorization')?.trim().split(/\s+/) ?? []
+  if (scheme.toLowerCase() === 'bearer') return value === '' ? null : value
+  if (scheme.toLowerCase() !== 'basic') return null
+  const pair = Buffer.from(value, 'base64').toString('utf8')
+  const colon = pair.indexOf(':')
+  const [user, password] = colon < 0 ? [pair, ''] : [pair.slice(0, colon), pair.slice(colon + 1)]
+  return password || user || null
+}

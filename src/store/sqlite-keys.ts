@@ -1,0 +1,95 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+import { z } from 'zod'
+
+import { type ApiKey, SCOPES } from '../core/key.ts'
+import { integer, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import type { KeyStore } from './store.ts'
+
+/** How soon a key that another process made or revoked is known here. */
+const WATCH_MS = 1000
+
+const KeyRow = z.object({
+  id: z.string(),
+  hash: z.string(),
+  name: z.string(),
+  scopes: z.string().transform((words) => z.array(z.enum(SCOPES)).parse(words.split(' '))),
+  created_at: z.number(),
+  expires_at: z.number().nullable(),
+  revoked_at: z.number().nullable(),
+  last_used_at: z.number().nullable(),
+})
+
+/** The API keys of a store. Short commits of their own, because the command line makes keys while the server runs. */
+export function createKeys(db: DatabaseSync): KeyStore {
+  const sql = {
+    all: db.prepare('select * from api_keys order by created_at, id'),
+    insert: db.prepare(
+      'insert into api_keys (id, hash, name, scopes, created_at, expires_at) values (?, ?, ?, ?, ?, ?)',
+    ),
+    revoke: db.prepare('update api_keys set revoked_at = ? where id = ? and revoked_at is null'),
+    used: db.prepare('update api_keys set last_used_at = ? where id = ?'),
+  }
+  const listeners = new Set<() => void>()
+  const changed = () => listeners.forEach((listener) => listener())
+
+  return {
+    keys: async () => sql.all.all().map(keyOf),
+    addKey: async ({ id, hash, name, scopes, createdAt, expiresAt }) => {
+      sql.insert.run(id, hash, name, scopes.join(' '), createdAt, expiresAt)
+      changed()
+    },
+    revokeKey: async (id, at) => {
+      const { changes } = sql.revoke.run(at, id)
+      if (changes === 1) changed()
+      return changes === 1
+    },
+    noteUse: async (uses) => {
+      if (uses.size === 0) return
+      db.exec('begin immediate')
+      try {
+        for (const [id, at] of uses) sql.used.run(at, id)
+        db.exec('commit')
+      } catch (error) {
+        if (db.isTransaction) db.exec('rollback')
+        throw error
+      }
+    },
+    onKeysChanged: (listener) => {
+      listeners.add(listener)
+      // Counts the commits of other connections: those of the command line.
+      let version = integer(db, 'pragma data_version')
+      const timer = setInterval(() => {
+        const now = integer(db, 'pragma data_version')
+        if (now !== version) listener()
+        version = now
+      }, WATCH_MS)
+      timer.unref()
+      return () => {
+        listeners.delete(listener)
+        clearInterval(timer)
+      }
+    },
+  }
+}
+
+function keyOf(row: unknown): ApiKey {
+  const key = KeyRow.parse(row)
+  return {
+    id: key.id,
+    hash: key.hash,
+    name: key.name,
+    scopes: key.scopes,
+    createdAt: key.created_at,
+    expiresAt: key.expires_at,
+    revokedAt: key.revoked_at,
+    lastUsedAt: key.last_used_at,
+  }
+}
+
+/** The keys of a data directory, whether a server runs on it or not. Throws StoreError. */
+export function openSqliteKeys(directory: string): KeyStore & { close: () => void } {
+  prepareDirectory(directory)
+  const db = openStore(storePath(directory))
+  return { ...createKeys(db), close: () => db.close() }
+}
