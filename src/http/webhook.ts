@@ -15,7 +15,7 @@ import { BatchResult, Errors, FlatTicket, Ticket } from './schemas.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
 import { rawRequest, takeBodiesRaw } from './raw.ts'
 
-export const WEBHOOK_PATH = '/api/integrations/webhook'
+const WEBHOOK_PATH = '/api/integrations/webhook'
 
 /** The specification's own body, to the letter. */
 const HEALTHY = {

@@ -87,7 +87,7 @@ describe('PATCH /api/tickets/:id', () => {
     expect(timeline).toHaveLength(3)
     expect(timeline[1]).toMatchObject({
       kind: 'updated',
-      actor: 'api',
+      actor: 'open',
       delivery_id: null,
       changes: { status: { from: 'new', to: 'resolved' }, priority: { from: 'medium', to: 'urgent' } },
     })
