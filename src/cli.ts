@@ -83,6 +83,7 @@ keys
   .argument('<name>', 'whose it is')
   .option('--scope <scopes...>', 'what it may do: intake, read, write, admin', scopes, DEFAULT_SCOPES)
   .option('--days <days>', 'how long it is good', days)
+  .option('--rate <requests>', 'how many requests a minute it may make', rate)
   .option('--json', 'print the key as JSON')
   .addHelpText('after', `\n${SETTINGS}`)
   .addHelpText(
@@ -182,4 +183,10 @@ function days(text: string): number {
   const value = Number(text)
   if (value > 0 && value <= 36_500) return value
   throw new InvalidArgumentError('It must be a number of days above 0, at most 36,500.')
+}
+
+function rate(text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0 && value <= 10_000_000) return value
+  throw new InvalidArgumentError('It must be a whole number of requests a minute above 0.')
 }

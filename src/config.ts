@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { loadEnvFile } from 'node:process'
 
+import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -14,6 +15,8 @@ const whole = (name: string, { min, max, preset }: { min: number; max: number; p
     .refine((value) => Number.isInteger(value) && value >= min && value <= max, {
       error: `${name} must be a whole number from ${min} to ${max}`,
     })
+
+const isNetwork = (network: string) => ipaddr.isValid(network) || ipaddr.isValidCIDR(network)
 
 const Environment = z
   .object({
@@ -33,6 +36,15 @@ const Environment = z
         error:
           'TICKETFLOW_ADMIN_KEY must have 32 to 200 characters without spaces, such as `openssl rand -hex 32` makes',
       }),
+    TICKETFLOW_ADDRESS_RATE: whole('TICKETFLOW_ADDRESS_RATE', { min: 0, max: 10_000_000, preset: 0 }),
+    TICKETFLOW_KEY_RATE: whole('TICKETFLOW_KEY_RATE', { min: 0, max: 10_000_000, preset: 0 }),
+    TICKETFLOW_TRUSTED_PROXIES: z
+      .string()
+      .default('')
+      .transform((list) => list.split(',').flatMap((one) => one.trim() || []))
+      .refine((list) => list.every(isNetwork), {
+        error: 'TICKETFLOW_TRUSTED_PROXIES must be addresses or networks with commas between, such as 10.0.0.0/8,::1',
+      }),
     TICKETFLOW_REQUEST_TIMEOUT_S: whole('TICKETFLOW_REQUEST_TIMEOUT_S', { min: 1, max: 600, preset: 30 }),
   })
   .transform((env) => ({
@@ -46,6 +58,10 @@ const Environment = z
     maxQueued: env.TICKETFLOW_MAX_QUEUED,
     /** Null when none is set. */
     adminKey: env.TICKETFLOW_ADMIN_KEY || null,
+    /** Requests a minute; 0 is no limit. */
+    addressRate: env.TICKETFLOW_ADDRESS_RATE,
+    keyRate: env.TICKETFLOW_KEY_RATE,
+    trustedProxies: env.TICKETFLOW_TRUSTED_PROXIES,
     requestTimeoutMs: env.TICKETFLOW_REQUEST_TIMEOUT_S * 1000,
   }))
 

@@ -5,6 +5,7 @@ import { createMetrics } from './http/metrics.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createGate, createKey } from './intake/keys.ts'
+import { createLimits } from './intake/limits.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
@@ -36,10 +37,15 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     const platforms = await loadPlatforms()
     const isLocal = isLoopback(config.host)
     if (!isLocal && config.adminKey === null) await makeFirstKey(store.keyStore, announce)
+    const limits = createLimits({
+      perAddress: config.addressRate === 0 ? null : { quota: config.addressRate, windowMs: 60_000 },
+      perKey: config.keyRate === 0 ? null : { quota: config.keyRate, windowMs: 60_000 },
+    })
     const gate = await createGate({
       store: store.keyStore,
       isLoopback: isLocal,
       adminKey: config.adminKey,
+      limits,
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
     const intake = createIntake({ store, platforms, gate, bodyLimit: config.bodyLimit, statusOf })
@@ -48,6 +54,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       store,
       intake,
       gate,
+      limits,
+      trustedProxies: config.trustedProxies,
       platforms: platforms.all,
       metrics,
       log,
@@ -89,6 +97,10 @@ export async function startServer(config: Config, announce: Announce): Promise<S
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */
 async function makeFirstKey(store: KeyStore, announce: Announce): Promise<void> {
   if ((await store.keys()).length > 0) return
-  const { secret } = await createKey(store, { name: 'first start', scopes: ['admin'], expiresAt: null }, Date.now())
+  const { secret } = await createKey(
+    store,
+    { name: 'first start', scopes: ['admin'], rate: null, expiresAt: null },
+    Date.now(),
+  )
   announce(secret)
 }

@@ -7,15 +7,17 @@ import type { KeyStore } from '../store/store.ts'
 import { exitWith } from './fault.ts'
 import { count, paint, print, printTable } from './table.ts'
 
+type NewKeyOptions = { scope: Scope[]; days?: number; rate?: number; json?: boolean }
+
 const DAY_MS = 86_400_000
 
 /** Makes a key and prints it, this once. A running server knows it within a second. */
-export const create = (name: string, { scope, days, json }: { scope: Scope[]; days?: number; json?: boolean }) =>
+export const create = (name: string, { scope, days, rate, json }: NewKeyOptions) =>
   withKeys(async (store) => {
     const now = Date.now()
     const isFirst = (await store.keys()).length === 0
     const expiresAt = days === undefined ? null : now + days * DAY_MS
-    const made = await createKey(store, { name, scopes: scope, expiresAt }, now)
+    const made = await createKey(store, { name, scopes: scope, rate: rate ?? null, expiresAt }, now)
     if (json) return print(JSON.stringify({ ...shownKey(made), secret: made.secret }, null, 2))
     print(`Key ${paint('bold', made.id)} for ${name}, scopes ${scope.join(', ')}${until(made)}. Shown this once:`)
     print(`\n    ${made.secret}\n`)

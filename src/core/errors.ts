@@ -11,7 +11,10 @@ export type ErrorCode =
   | 'unsupported'
   | 'key_reused'
   | 'headers_too_large'
+  | 'rate_limited'
   | 'unavailable'
+
+export type ExceededLimit = { name: string; quota: number; windowS: number; retryAfterS: number }
 
 export type FieldError = { field: string; message: string }
 
@@ -19,12 +22,15 @@ export type FieldError = { field: string; message: string }
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly errors: FieldError[]
+  /** Of `rate_limited`: which limit it was, and when to come again. */
+  readonly limit: ExceededLimit | null
 
-  constructor(code: ErrorCode, detail: string, errors: FieldError[] = []) {
+  constructor(code: ErrorCode, detail: string, errors: FieldError[] = [], limit: ExceededLimit | null = null) {
     super(detail)
     this.name = 'AppError'
     this.code = code
     this.errors = errors
+    this.limit = limit
   }
 }
 

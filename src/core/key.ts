@@ -9,6 +9,8 @@ export type ApiKey = {
   hash: string
   name: string
   scopes: Scope[]
+  /** Requests a minute; null is what is set for all keys. */
+  rate: number | null
   /** ms since the epoch, all of them */
   createdAt: number
   expiresAt: number | null
@@ -35,6 +37,7 @@ export const shownKey = (key: ApiKey) => ({
   id: key.id,
   name: key.name,
   scopes: SCOPES.filter((scope) => key.scopes.includes(scope)),
+  rate: key.rate,
   created_at: new Date(key.createdAt).toISOString(),
   expires_at: instant(key.expiresAt),
   revoked_at: instant(key.revokedAt),

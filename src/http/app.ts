@@ -10,6 +10,7 @@ import { AppError, fail } from '../core/errors.ts'
 import type { Platform } from '../core/platform.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
+import type { Limits } from '../intake/limits.ts'
 import type { Store } from '../store/store.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
@@ -30,13 +31,15 @@ export async function createApp(deps: {
   store: Store
   intake: Intake
   gate: Gate
+  limits: Limits
+  trustedProxies: string[]
   platforms: readonly Platform[]
   metrics: Metrics
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, gate, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, gate, limits, trustedProxies, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -46,6 +49,8 @@ export async function createApp(deps: {
     childLoggerFactory: (logger) => logger,
     bodyLimit,
     genReqId: requestId,
+    // What anybody else says in X-Forwarded-For counts for nothing.
+    trustProxy: trustedProxies.length === 0 ? false : trustedProxies,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
@@ -73,7 +78,10 @@ export async function createApp(deps: {
     }
     if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
     const access = accessOf(request)
-    if (access !== 'public' && access !== 'intake') request.actor = gate.authenticate(request.headers, access).source
+    if (access !== 'public') limits.address(request.ip, Date.now())
+    if (access !== 'public' && access !== 'intake') {
+      request.actor = gate.authenticate({ headers: request.headers, address: request.ip }, access).source
+    }
     done()
   })
 

@@ -15,6 +15,7 @@ const STATUS = {
   too_large: 413,
   unsupported: 415,
   key_reused: 422,
+  rate_limited: 429,
   headers_too_large: 431,
   unavailable: 503,
 } satisfies Record<ErrorCode, number>
@@ -72,11 +73,21 @@ export function errorBody(error: unknown): { detail: string; errors?: AppError['
   return refusal.errors.length > 0 ? { detail: refusal.message, errors: refusal.errors } : { detail: refusal.message }
 }
 
+/** As draft-ietf-httpapi-ratelimit-headers writes it, and as everybody reads it. */
+function sayLimit(error: unknown, reply: FastifyReply): void {
+  const limit = refusalOf(error)?.limit
+  if (!limit) return
+  reply.header('retry-after', String(limit.retryAfterS))
+  reply.header('ratelimit-policy', `"${limit.name}";q=${limit.quota};w=${limit.windowS}`)
+  reply.header('ratelimit', `"${limit.name}";r=0;t=${limit.retryAfterS}`)
+}
+
 /** The one place where an error becomes an answer. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const status = statusOf(error)
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
+  if (status === 429) sayLimit(error, reply)
   if (status === 401) reply.header('www-authenticate', CHALLENGE)
   return reply
     .code(status)

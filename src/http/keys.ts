@@ -38,10 +38,10 @@ export const keyRoutes = (store: KeyStore) => async (app: App) => {
         response: { 201: Key.extend({ secret: z.string() }), ...Errors },
       },
     },
-    async ({ body: { name, scopes, expires_at: expires } }, reply) => {
+    async ({ body: { name, scopes, rate = null, expires_at: expires } }, reply) => {
       const expiresAt = expires === undefined ? null : Date.parse(expires)
       if (expiresAt !== null && expiresAt <= Date.now()) fail('malformed', 'expires_at is in the past')
-      const made = await createKey(store, { name, scopes: [...new Set(scopes)], expiresAt }, Date.now())
+      const made = await createKey(store, { name, scopes: [...new Set(scopes)], rate, expiresAt }, Date.now())
       return reply
         .code(201)
         .header('cache-control', 'no-store')

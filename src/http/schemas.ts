@@ -175,6 +175,7 @@ export const Key = z
     id: z.string().describe('How the key begins'),
     name: z.string(),
     scopes,
+    rate: z.int().nullable().describe('Requests a minute; null is what is set for all keys'),
     created_at: timestamp,
     expires_at: timestamp.nullable(),
     revoked_at: timestamp.nullable(),
@@ -186,6 +187,7 @@ export const NewKey = z
   .strictObject({
     name: z.string().trim().min(1).max(100).describe('Whose it is'),
     scopes: scopes.default(['intake']),
+    rate: z.int().min(1).max(10_000_000).optional().describe('Requests a minute'),
     expires_at: timestamp.optional(),
   })
   .meta({ id: 'NewKey' })

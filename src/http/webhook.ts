@@ -92,7 +92,8 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
   return async (app: App) => {
     takeBodiesRaw(app)
     app.setErrorHandler(async (error, request, reply) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') await record(error, request)
+      const isProbe = request.method === 'GET' || request.method === 'HEAD'
+      if (!isProbe && statusOf(error) !== 429) await record(error, request)
       if (!request.raw.complete) await drained(request.raw)
       refuse(error, request, reply)
     })

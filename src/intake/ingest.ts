@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 
-import { AppError, fail } from '../core/errors.ts'
+import { AppError, type ErrorCode, fail } from '../core/errors.ts'
 import type { StoredDraft } from '../core/merge.ts'
 import { type Incoming, nameOf, type Platform, type PlatformEvent } from '../core/platform.ts'
 import type { TicketDraft } from '../core/ticket.ts'
@@ -11,6 +11,12 @@ import type { Gate } from './keys.ts'
 import { BATCH_LIMIT, eventsIn, incomingOf, platformOf, type Platforms } from './platforms.ts'
 import { type Preview, previewOf } from './preview.ts'
 import { deliveryOf, headerOf, type RawRequest, type Sender } from './request.ts'
+
+/**
+ * What is not put on record here: what the store has on record already or cannot take, and what came too often, which
+ * is counted and not written, so that nobody can fill the disk with it.
+ */
+const UNRECORDED: ReadonlySet<ErrorCode> = new Set(['unavailable', 'key_reused', 'rate_limited'])
 
 /** What a platform sends as its own id of a delivery, at most; a longer one is no id. */
 const KEY_LIMIT = 255
@@ -51,7 +57,7 @@ export function createIntake(deps: {
       const receipt = await submit(delivery, parsed)
       return receipt.keyReused ? refuseReuse() : receipt
     } catch (error) {
-      const isRecorded = error instanceof AppError && (error.code === 'unavailable' || error.code === 'key_reused')
+      const isRecorded = error instanceof AppError && UNRECORDED.has(error.code)
       if (!isRecorded) {
         const refused = deliveryOf(request, progress.sender ?? null, progress.body ?? request.body)
         refused.platform = progress.delivery?.platform ?? platforms.guess(request.headers)
@@ -63,7 +69,7 @@ export function createIntake(deps: {
 
   /** `progress` holds what is known already when this throws. */
   async function parse(request: RawRequest, progress: Partial<Parsed> = {}): Promise<Parsed> {
-    const sender = gate.authenticate(request.headers, 'intake') // sources and limits take their place here
+    const sender = gate.authenticate(request, 'intake') // sources take their place here
     progress.sender = sender
     const encoding = headerOf(request, 'content-encoding')
     const body = encoding === undefined ? request.body : await inflateBody(request, encoding, bodyLimit)

@@ -5,6 +5,7 @@ import { allows, type ApiKey, keyFault, type Scope } from '../core/key.ts'
 import { headerText, type Headers } from '../core/signature.ts'
 import type { KeyStore } from '../store/store.ts'
 import { authenticateOpen } from './auth.ts'
+import type { Limits } from './limits.ts'
 import type { Sender } from './request.ts'
 
 /** How often it is written down which keys were used: not in the way of a request. */
@@ -13,9 +14,11 @@ const NOTE_USE_MS = 10_000
 /** A longer credential is none of ours, and is not hashed. */
 const SECRET_LIMIT = 512
 
+const MINUTE_MS = 60_000
+
 const hashOf = (secret: string) => hash('sha256', secret)
 
-export type NewKey = Pick<ApiKey, 'name' | 'scopes' | 'expiresAt'>
+export type NewKey = Pick<ApiKey, 'name' | 'scopes' | 'rate' | 'expiresAt'>
 
 /** Makes a key. The secret is in the answer and nowhere else. */
 export async function createKey(store: KeyStore, made: NewKey, now: number): Promise<ApiKey & { secret: string }> {
@@ -32,9 +35,9 @@ export async function createKey(store: KeyStore, made: NewKey, now: number): Pro
   return { ...key, secret }
 }
 
-/** Who may do what. Throws `unauthenticated` and `forbidden`. */
+/** Who may do what, and how often. Throws `unauthenticated`, `forbidden` and `rate_limited`. */
 export type Gate = {
-  authenticate: (headers: Headers, scope: Scope) => Sender
+  authenticate: (request: { headers: Headers; address: string }, scope: Scope) => Sender
   /** Writes down what is left to write down, and stops. */
   close: () => Promise<void>
 }
@@ -47,9 +50,10 @@ export async function createGate(deps: {
   store: KeyStore
   isLoopback: boolean
   adminKey: string | null
+  limits: Limits
   onError: (error: unknown) => void
 }): Promise<Gate> {
-  const { store, isLoopback, adminKey, onError } = deps
+  const { store, isLoopback, adminKey, limits, onError } = deps
   const fromEnvironment = adminKey === null ? null : environmentKey(adminKey)
   let byHash = new Map<string, ApiKey>()
   const uses = new Map<string, number>()
@@ -69,14 +73,17 @@ export async function createGate(deps: {
     await store.noteUse(noted)
   }
 
-  function authenticate(headers: Headers, scope: Scope): Sender {
+  function authenticate({ headers, address }: { headers: Headers; address: string }, scope: Scope): Sender {
+    const now = Date.now()
     if (byHash.size === 0 && isLoopback) return authenticateOpen(headers)
     const secret = secretIn(headers)
-    if (secret === null) return fail('unauthenticated', MISSING)
-    const key = secret.length > SECRET_LIMIT ? undefined : byHash.get(hashOf(secret))
-    const now = Date.now()
-    const fault = key === undefined ? 'API key is not known' : keyFault(key, now)
-    if (key === undefined || fault !== null) return fail('unauthenticated', fault ?? MISSING)
+    const key = secret === null || secret.length > SECRET_LIMIT ? undefined : byHash.get(hashOf(secret))
+    const fault = key === undefined ? (secret === null ? MISSING : 'API key is not known') : keyFault(key, now)
+    if (key === undefined || fault !== null) {
+      limits.failure(address, now)
+      return fail('unauthenticated', fault ?? MISSING)
+    }
+    limits.key(key.id, key.rate === null ? null : { quota: key.rate, windowMs: MINUTE_MS }, now)
     if (!allows(key, scope))
       return fail('forbidden', `API key ${key.id} has no scope ${scope}; it has ${key.scopes.join(', ')}`)
     uses.set(key.id, now)
@@ -98,7 +105,7 @@ const MISSING =
 
 /** The key of TICKETFLOW_ADMIN_KEY, which is never stored. */
 function environmentKey(secret: string): ApiKey[] {
-  const never = { createdAt: 0, expiresAt: null, revokedAt: null, lastUsedAt: null }
+  const never = { rate: null, createdAt: 0, expiresAt: null, revokedAt: null, lastUsedAt: null }
   return [{ id: 'environment', hash: hashOf(secret), name: 'TICKETFLOW_ADMIN_KEY', scopes: ['admin'], ...never }]
 }
 

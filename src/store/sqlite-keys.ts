@@ -14,6 +14,7 @@ const KeyRow = z.object({
   hash: z.string(),
   name: z.string(),
   scopes: z.string().transform((words) => z.array(z.enum(SCOPES)).parse(words.split(' '))),
+  rate: z.number().nullable(),
   created_at: z.number(),
   expires_at: z.number().nullable(),
   revoked_at: z.number().nullable(),
@@ -25,7 +26,7 @@ export function createKeys(db: DatabaseSync): KeyStore {
   const sql = {
     all: db.prepare('select * from api_keys order by created_at, id'),
     insert: db.prepare(
-      'insert into api_keys (id, hash, name, scopes, created_at, expires_at) values (?, ?, ?, ?, ?, ?)',
+      'insert into api_keys (id, hash, name, scopes, rate, created_at, expires_at) values (?, ?, ?, ?, ?, ?, ?)',
     ),
     revoke: db.prepare('update api_keys set revoked_at = ? where id = ? and revoked_at is null'),
     used: db.prepare('update api_keys set last_used_at = ? where id = ?'),
@@ -35,8 +36,8 @@ export function createKeys(db: DatabaseSync): KeyStore {
 
   return {
     keys: async () => sql.all.all().map(keyOf),
-    addKey: async ({ id, hash, name, scopes, createdAt, expiresAt }) => {
-      sql.insert.run(id, hash, name, scopes.join(' '), createdAt, expiresAt)
+    addKey: async ({ id, hash, name, scopes, rate, createdAt, expiresAt }) => {
+      sql.insert.run(id, hash, name, scopes.join(' '), rate, createdAt, expiresAt)
       changed()
     },
     revokeKey: async (id, at) => {
@@ -80,6 +81,7 @@ function keyOf(row: unknown): ApiKey {
     hash: key.hash,
     name: key.name,
     scopes: key.scopes,
+    rate: key.rate,
     createdAt: key.created_at,
     expiresAt: key.expires_at,
     revokedAt: key.revoked_at,

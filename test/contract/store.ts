@@ -602,6 +602,7 @@ export function storeContract(open: OpenSubject): void {
       hash: hash('sha256', id),
       name: 'a sender',
       scopes: ['intake', 'read'],
+      rate: null,
       createdAt: 1000,
       expiresAt: null,
       revokedAt: null,
@@ -611,7 +612,7 @@ export function storeContract(open: OpenSubject): void {
 
     test('are kept as they were made, oldest first, also after the store was opened again', async () => {
       const { keyStore } = await start()
-      const made = [key('tf_1'), key('tf_2', { createdAt: 2000, expiresAt: 9000, scopes: ['admin'] })]
+      const made = [key('tf_1'), key('tf_2', { createdAt: 2000, expiresAt: 9000, scopes: ['admin'], rate: 60 })]
       for (const one of made.toReversed()) await keyStore.addKey(one)
       expect(await keyStore.keys()).toEqual(made)
       expect(await (await subject.reopen()).keyStore.keys()).toEqual(made)

@@ -56,3 +56,11 @@ test('an admin key is long enough not to be guessed, and is not shown when it is
     expect(faultsOf({ TICKETFLOW_ADMIN_KEY: key }).join()).not.toContain(key)
   }
 })
+
+test('trusted proxies are addresses and networks, none unless set', () => {
+  expect(readConfig({}).trustedProxies).toEqual([])
+  expect(readConfig({ TICKETFLOW_TRUSTED_PROXIES: '10.0.0.0/8, ::1' }).trustedProxies).toEqual(['10.0.0.0/8', '::1'])
+  for (const list of ['proxy.example', '10.0.0.0/33', '10.0.0.1;::1']) {
+    expect(faultsOf({ TICKETFLOW_TRUSTED_PROXIES: list }).join()).toContain('TICKETFLOW_TRUSTED_PROXIES')
+  }
+})

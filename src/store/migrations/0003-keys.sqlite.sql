@@ -5,6 +5,8 @@ create table api_keys (
   name text not null,
   -- Words with spaces between.
   scopes text not null,
+  -- Requests a minute.
+  rate integer,
   created_at integer not null,
   expires_at integer,
   revoked_at integer,

@@ -1,0 +1,13 @@
+/** So many requests in so long a time, in a burst or evenly. */
+export type Rate = { quota: number; windowMs: number }
+
+/**
+ * The generic cell rate algorithm: one number a sender, the time at which its requests would all have been due had they
+ * come evenly. Returns that time after this request, and how long the request would have to wait: 0 when it may pass.
+ */
+export function take(due: number | undefined, { quota, windowMs }: Rate, now: number): { due: number; waitMs: number } {
+  const from = Math.max(due ?? now, now)
+  const next = from + windowMs / quota
+  const waitMs = Math.max(0, next - now - windowMs)
+  return { due: waitMs > 0 ? from : next, waitMs }
+}

@@ -1,0 +1,58 @@
+import ipaddr from 'ipaddr.js'
+
+import { AppError } from '../core/errors.ts'
+import { type Rate, take } from '../core/rate.ts'
+
+/** How many senders are remembered; whoever has not come for longest is forgotten first. */
+const REMEMBERED = 100_000
+
+/** Wrong keys from one address: enough for a wrong setting to be seen, too few to keep the server busy. */
+const FAILURES: Rate = { quota: 300, windowMs: 60_000 }
+
+export type Limits = ReturnType<typeof createLimits>
+
+/** Counts requests. Each function throws `rate_limited` when there have been too many. */
+export function createLimits({ perAddress, perKey }: { perAddress: Rate | null; perKey: Rate | null }) {
+  const addresses = createLimiter('address')
+  const keys = createLimiter('key')
+  const failures = createLimiter('failures')
+
+  return {
+    /** Before anything is known of who asks. */
+    address: (address: string, now: number) => {
+      if (perAddress !== null) addresses(networkOf(address), perAddress, now)
+    },
+    /** `own` is the key's own rate, which goes before the one that is set for all. */
+    key: (id: string, own: Rate | null, now: number) => {
+      const rate = own ?? perKey
+      if (rate !== null) keys(id, rate, now)
+    },
+    /** After a key that opens nothing. */
+    failure: (address: string, now: number) => failures(networkOf(address), FAILURES, now),
+  }
+}
+
+function createLimiter(name: string) {
+  const due = new Map<string, number>()
+  return (sender: string, rate: Rate, now: number): void => {
+    const taken = take(due.get(sender), rate, now)
+    // Set anew, so that the map stays in the order in which senders came.
+    due.delete(sender)
+    due.set(sender, taken.due)
+    if (due.size > REMEMBERED) due.delete(due.keys().next().value ?? sender)
+    if (taken.waitMs > 0) throw tooMany(name, rate, taken.waitMs)
+  }
+}
+
+function tooMany(name: string, { quota, windowMs }: Rate, waitMs: number): AppError {
+  const seconds = Math.ceil(waitMs / 1000)
+  const detail = `Too many requests: ${quota} in ${windowMs / 1000} seconds are accepted; try again in ${seconds} s`
+  return new AppError('rate_limited', detail, [], { name, quota, windowS: windowMs / 1000, retryAfterS: seconds })
+}
+
+/** Whom an address stands for: a household has 2^64 addresses of IPv6, and one of IPv4. */
+function networkOf(address: string): string {
+  if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return address
+  const parsed = ipaddr.IPv6.parse(address)
+  return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.parts.slice(0, 4).join(':')
+}

@@ -1,0 +1,82 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+
+import { take } from '../../src/core/rate.ts'
+import { createLimits } from '../../src/intake/limits.ts'
+
+describe('a rate', () => {
+  const rate = { quota: 10, windowMs: 1000 }
+
+  test('lets a burst of its quota pass, then one after the other', () => {
+    let due: number | undefined
+    const ask = (now: number) => {
+      const taken = take(due, rate, now)
+      due = taken.due
+      return taken.waitMs
+    }
+    expect(Array.from({ length: 12 }, () => ask(0))).toEqual([...Array(10).fill(0), 100, 100])
+    expect(ask(100)).toBe(0)
+    expect(ask(100)).toBe(100)
+    expect(Array.from({ length: 10 }, () => ask(5000))).toEqual(Array(10).fill(0))
+  })
+
+  test('never lets more than its quota and one window’s worth pass, however they come', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(400), { maxLength: 300 }), (gaps) => {
+        let [due, now, passed]: [number | undefined, number, number] = [undefined, 0, 0]
+        for (const gap of gaps) {
+          now += gap
+          const taken = take(due, rate, now)
+          due = taken.due
+          if (taken.waitMs === 0) passed += 1
+        }
+        expect(passed).toBeLessThanOrEqual(rate.quota * (1 + now / rate.windowMs))
+      }),
+    )
+  })
+})
+
+describe('limits', () => {
+  const perAddress = { quota: 2, windowMs: 60_000 }
+  const passes = (limits: ReturnType<typeof createLimits>, address: string) => {
+    try {
+      limits.address(address, 0)
+      return true
+    } catch (error) {
+      expect(error).toMatchObject({
+        code: 'rate_limited',
+        limit: { name: 'address', quota: 2, windowS: 60, retryAfterS: 30 },
+      })
+      return false
+    }
+  }
+
+  test('count each address for itself, and a network of IPv6 as one', () => {
+    const limits = createLimits({ perAddress, perKey: null })
+    expect(['10.0.0.1', '10.0.0.1', '10.0.0.1', '10.0.0.2'].map((one) => passes(limits, one))).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ])
+    const v6 = ['2001:db8::1', '2001:db8::2', '2001:db8:0:0:ffff::3', '2001:db8:0:1::1', '::ffff:10.0.0.1']
+    expect(v6.map((one) => passes(limits, one))).toEqual([true, true, false, true, false])
+  })
+
+  test('a key has its own rate before the one for all', () => {
+    const limits = createLimits({ perAddress: null, perKey: { quota: 1, windowMs: 1000 } })
+    limits.key('a', null, 0)
+    expect(() => limits.key('a', null, 0)).toThrow('Too many requests')
+    const own = { quota: 3, windowMs: 1000 }
+    for (let count = 0; count < 3; count += 1) limits.key('b', own, 0)
+    expect(() => limits.key('b', own, 0)).toThrow('Too many requests')
+  })
+
+  test('remember a hundred thousand senders and no more', () => {
+    const limits = createLimits({ perAddress: { quota: 1, windowMs: 1e9 }, perKey: null })
+    const address = (index: number) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
+    for (let index = 0; index < 100_001; index += 1) limits.address(address(index), 0)
+    expect(() => limits.address(address(100_000), 0)).toThrow('Too many requests')
+    expect(() => limits.address(address(0), 0)).not.toThrow()
+  })
+})
