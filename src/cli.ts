@@ -53,6 +53,7 @@ program
   )
   .argument('[url]', 'where the server listens', 'http://127.0.0.1:8000')
   .option('--timeout <seconds>', 'how long one answer may take', seconds, 10)
+  .option('--key <key>', 'a key with the scopes intake and read, for a server that asks for one')
   .option('--json', 'print the results as JSON')
   .addHelpText('after', '\nExit code 0 when everything is as it should be, else 1. It can be run again and again.')
   .addHelpText(

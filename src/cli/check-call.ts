@@ -21,12 +21,16 @@ export class Unreachable extends Error {
 }
 
 /** Requests to one server. A body that is text goes out as it is, anything else as JSON. Throws Unreachable. */
-export function createCall(base: string, timeoutSeconds: number): Call {
+export function createCall(base: string, timeoutSeconds: number, key?: string): Call {
   return async (method, path, { body, headers = {} } = {}) => {
     try {
       const response = await fetch(base + path, {
         method,
-        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          ...(key !== undefined && { 'x-api-key': key }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
         ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutSeconds * 1000),

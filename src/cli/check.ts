@@ -8,19 +8,21 @@ import { paint, print, printTable } from './table.ts'
 type Result = { name: string; expected: string; got: string; ms: number; ok: boolean }
 type Report = { ok: boolean; url: string; error?: string; checks: Result[] }
 
+type Options = { timeout: number; key?: string; json?: boolean }
+
 /** Checks a running server from the outside and prints what it found. Exit code 0 when all is well, else 1. */
-export async function check(url: string, { timeout, json }: { timeout: number; json?: boolean }): Promise<void> {
-  const report = await examine(url, timeout)
+export async function check(url: string, { timeout, key, json }: Options): Promise<void> {
+  const report = await examine(url, timeout, key)
   if (json) print(JSON.stringify(report, null, 2))
   else show(report)
   process.exitCode = report.ok ? 0 : 1
 }
 
-async function examine(url: string, timeout: number): Promise<Report> {
+async function examine(url: string, timeout: number, key: string | undefined): Promise<Report> {
   const base = baseOf(url)
   if (base === null)
     return { ok: false, url, error: `${url} is no address; give one like http://127.0.0.1:8000`, checks: [] }
-  const call = createCall(base, timeout)
+  const call = createCall(base, timeout, key)
   try {
     const stranger = await recognise(call, base)
     if (stranger !== null) return { ok: false, url: base, error: stranger, checks: [] }

@@ -167,6 +167,15 @@ describe('a server with keys', () => {
     }
   })
 
+  test('ticketflow check passes with a key, and says what is missing without', async () => {
+    const both = (await create(server, 'check', '--scope', 'intake', 'read')).secret
+    await until(async () => (await ask(`${server.url}/api/tickets`, { headers: bearer(both) })).status === 200)
+    const passed = await ticketflow(['check', server.url, '--key', both])
+    expect([passed.code, passed.stdout.includes('20 of 20 checks passed')]).toEqual([0, true])
+    const failed = await ticketflow(['check', server.url])
+    expect([failed.code, failed.stdout.includes('API key is missing')]).toEqual([1, true])
+  })
+
   test('a refused delivery is on record with its reason, without its body, and under no name', async () => {
     const refused = await ask(`${server.url}/api/integrations/webhook`, {
       method: 'POST',
