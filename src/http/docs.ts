@@ -22,6 +22,14 @@ export async function documentation(app: App): Promise<void> {
         { name: 'keys', description: 'Who may send and read' },
         { name: 'operations', description: 'For whoever runs the server' },
       ],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'An API key, once there is one' },
+          header: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+          basic: { type: 'http', scheme: 'basic', description: 'The key is the password' },
+        },
+      },
+      security: [{ bearer: [] }, { header: [] }, { basic: [] }],
     },
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,

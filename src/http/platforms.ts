@@ -1,10 +1,8 @@
-import { z } from 'zod'
-
 import { type Platform, nameOf } from '../core/platform.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { App } from './fastify.ts'
 import { rawRequest, takeBodiesRaw } from './raw.ts'
-import { Errors, PlatformList, Preview } from './schemas.ts'
+import { Errors, PlatformList, Preview, Whose } from './schemas.ts'
 
 /** Which senders are understood, and what would become of a body of theirs. */
 export const platformRoutes = (platforms: readonly Platform[], intake: Intake) => async (app: App) => {
@@ -26,7 +24,7 @@ export const platformRoutes = (platforms: readonly Platform[], intake: Intake) =
         schema: {
           tags,
           summary: 'What would become of this body, headers and all; nothing is stored',
-          querystring: z.object({ platform: z.string().optional().describe('Read it as this platform’s') }),
+          querystring: Whose,
           response: { 200: Preview, ...Errors },
         },
       },

@@ -191,3 +191,7 @@ export const NewKey = z
     expires_at: timestamp.optional(),
   })
   .meta({ id: 'NewKey' })
+
+export const Whose = z.object({
+  platform: z.string().optional().describe('Read the body as this platform’s, instead of recognising it'),
+})

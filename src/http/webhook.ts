@@ -11,7 +11,7 @@ import { maskedPath } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
-import { BatchResult, Errors, FlatTicket, Ticket } from './schemas.ts'
+import { BatchResult, Errors, FlatTicket, Ticket, Whose } from './schemas.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
 import { rawRequest, takeBodiesRaw } from './raw.ts'
 
@@ -185,6 +185,7 @@ function operation(shown: { summary: string; tag: string; body: z.ZodType; resul
       tags: [tag],
       summary,
       consumes: ['application/json', 'application/x-www-form-urlencoded', 'multipart/form-data'],
+      querystring: Whose,
       body,
       response: { 200: asText(result), [created]: asText(result), ...Errors },
     },
