@@ -26,6 +26,15 @@ import { webhookRoutes } from './webhook.ts'
 /** Node reads 2,000 and drops the rest unseen, which might be the Origin: so many are refused well before. */
 const HEADERS_LIMIT = 200
 
+/** Answers are data and nobody's to keep: no browser guesses their type, shows them in a frame or runs them. */
+const FOR_BROWSERS = {
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+}
+
 /** The HTTP face: translates, and decides nothing. */
 export async function createApp(deps: {
   store: Store
@@ -72,7 +81,7 @@ export async function createApp(deps: {
   app.setErrorHandler(sendError)
   app.setNotFoundHandler(() => fail('not_found', 'No such address; GET /docs lists all there are'))
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
+    reply.header('x-request-id', request.id).headers(FOR_BROWSERS)
     if (request.raw.rawHeaders.length > HEADERS_LIMIT * 2) {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }

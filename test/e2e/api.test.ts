@@ -168,3 +168,15 @@ test('.env is read where the program is started', async () => {
   expect(stderr).toBe('ticketflow: PORT must be a whole number from 0 to 65535\n')
   await rm(folder, { recursive: true })
 })
+
+test('answers are for nobody to keep, to frame or to run; the page of the reference runs its own files alone', async () => {
+  const headers = async (path: string) => (await fetch(server.url + path)).headers
+  for (const path of ['/api/tickets', '/api/nothing', '/api/integrations/webhook', '/livez']) {
+    const said = await headers(path)
+    expect(said.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'")
+    expect([said.get('x-content-type-options'), said.get('cache-control')]).toEqual(['nosniff', 'no-store'])
+  }
+  const page = (await headers('/docs')).get('content-security-policy') ?? ''
+  expect(page).toContain("script-src 'self';")
+  expect(page).not.toMatch(/https?:|upgrade-insecure/)
+})
