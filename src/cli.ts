@@ -83,8 +83,8 @@ keys
   .description('make a key and print it, this once')
   .argument('<name>', 'whose it is')
   .option('--scope <scopes...>', 'what it may do: intake, read, write, admin', scopes, DEFAULT_SCOPES)
-  .option('--days <days>', 'how long it is good', days)
-  .option('--rate <requests>', 'how many requests a minute it may make', rate)
+  .option('--days <days>', 'how long it is good', whole(1, 36_500))
+  .option('--rate <requests>', 'how many requests a minute it may make', whole(1, 10_000_000))
   .option('--json', 'print the key as JSON')
   .addHelpText('after', `\n${SETTINGS}`)
   .addHelpText(
@@ -160,6 +160,31 @@ program
   )
   .action(async (file: string, options) => (await import('./cli/backup.ts')).restore(file, options))
 
+program
+  .command('drill')
+  .description(
+    'try it on this machine: kill a server of its own under load, again and again, and count what was lost or doubled',
+  )
+  .option('--kills <n>', 'how often', whole(1, 10_000), 10)
+  .option('--seconds-between <n>', 'how long, on average, it runs between kills', seconds, 1)
+  .option('--connections <n>', 'how many senders send at a time', whole(1, 256), 16)
+  .option('--dir <folder>', 'where its data lies meanwhile; beside the data directory unless given')
+  .option('--json', 'print the result as JSON')
+  .addHelpText(
+    'after',
+    '\nZendesk, Jira, Freshdesk and ServiceNow deliveries, with retries, duplicates and reordering. Your own data is ' +
+      'not touched; the drill’s is removed, unless something was lost. Exit code 0 when nothing was lost or doubled.',
+  )
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow drill', 'ten kills, about half a minute'],
+      ['ticketflow drill --kills 100 --json', 'for a pipeline'],
+      ['ticketflow drill --dir /mnt/other', 'on another disk'],
+    ),
+  )
+  .action(async (options) => (await import('./cli/drill.ts')).drill(options))
+
 await program.parseAsync()
 
 function example(...lines: [command: string, what: string][]): string {
@@ -180,14 +205,10 @@ function scopes(word: string, before: Scope[]): Scope[] {
   return before === DEFAULT_SCOPES ? [scope] : [...new Set([...before, scope])]
 }
 
-function days(text: string): number {
-  const value = Number(text)
-  if (value > 0 && value <= 36_500) return value
-  throw new InvalidArgumentError('It must be a number of days above 0, at most 36,500.')
-}
-
-function rate(text: string): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value > 0 && value <= 10_000_000) return value
-  throw new InvalidArgumentError('It must be a whole number of requests a minute above 0.')
+function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (Number.isInteger(value) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max.toLocaleString('en-US')}.`)
+  }
 }

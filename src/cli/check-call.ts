@@ -52,7 +52,8 @@ export function baseOf(url: string): string | null {
   return origin + pathname.replace(/\/(api\/integrations\/webhook.*)?$/, '')
 }
 
-function jsonOf(text: string): unknown {
+/** Undefined where the text is no JSON. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
