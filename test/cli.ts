@@ -7,9 +7,9 @@ import { ROOT } from './server.ts'
 export type Run = { code: number; stdout: string; stderr: string }
 
 /** Runs a program to its end; never throws for its exit code. */
-export function run(program: string, args: string[], env: Record<string, string> = {}): Promise<Run> {
+export function run(program: string, args: string[], env: Record<string, string> = {}, timeout = 15_000): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const options = { cwd: ROOT, env: { PATH: process.env['PATH'], ...env }, timeout: 15_000 }
+    const options = { cwd: ROOT, env: { PATH: process.env['PATH'], ...env }, timeout }
     execFile(program, args, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : error.code
       if (typeof code === 'number') resolve({ code, stdout, stderr })
