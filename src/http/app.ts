@@ -12,6 +12,7 @@ import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
 import type { Store } from '../store/store.ts'
+import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
@@ -102,6 +103,7 @@ export async function createApp(deps: {
   await app.register(healthRoutes({ store, metrics }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store), { prefix: '/api' })
+  await app.register(auditRoutes(store), { prefix: '/api' })
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
   return app

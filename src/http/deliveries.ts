@@ -38,13 +38,14 @@ export const deliveryRoutes = (store: DeliveryReader) => async (app: App) => {
       },
     },
     async ({ params: { id } }) => {
-      const { body, ...delivery } =
+      const { body, link, ...delivery } =
         (await store.delivery(id)) ?? fail('not_found', `No delivery ${id}; they are kept for a limited time`)
       const isText = typeof body === 'string'
       return {
         ...wire(delivery),
         body: isText ? body : body && Buffer.from(body).toString('base64'),
         body_encoding: body === null || isText ? ('utf8' as const) : ('base64' as const),
+        link,
       }
     },
   )

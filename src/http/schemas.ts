@@ -102,7 +102,12 @@ const Delivery = z
 export const DeliveryWithBody = Delivery.extend({
   body: z.string().nullable().describe('As it was received; null when it was not kept'),
   body_encoding: z.enum(['utf8', 'base64']),
+  link: z.string().nullable().describe('Of the audit log’s chain; null when it is older than that'),
 }).meta({ id: 'DeliveryWithBody' })
+
+export const Checkpoint = z
+  .object({ delivery_id: z.int(), received_at: timestamp, link: z.string().describe('SHA-256, hex') })
+  .meta({ id: 'Checkpoint' })
 
 export const DeliveryPage = z
   .object({ deliveries: z.array(Delivery), next: z.string().nullable() })

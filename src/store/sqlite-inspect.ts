@@ -80,7 +80,8 @@ function reading<T>(
   }
 }
 
-function sentence(cause: unknown, named: string): string {
+/** What a fault of the database means for the file, called `named`. */
+export function sentence(cause: unknown, named: string): string {
   const code = cause instanceof Error && 'errcode' in cause ? Number(cause.errcode) & 0xff : 0
   if (code === 26) return `${named} is not a TicketFlow store`
   const reason = cause instanceof Error ? cause.message : String(cause)

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
+import { auditQueries } from './sqlite-audit.ts'
 import type { SearchIndex } from './sqlite-index.ts'
-import { ticketOf, ticketRow } from './sqlite-rows.ts'
-import type { DeliveryQuery, Outcome, StoredDelivery, TicketQuery } from './store.ts'
+import { DELIVERY, deliveryOf, numberOrNull, textOrNull, ticketOf, ticketRow } from './sqlite-rows.ts'
+import type { DeliveryQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 export type SqliteReader = ReturnType<typeof createReader>
 
@@ -26,7 +27,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     others: db.prepare(
       `select ${DELIVERY} from deliveries where outcome = ? and outcome <> 'created' and id < ? order by id desc limit ?`,
     ),
-    delivery: db.prepare(`select ${DELIVERY}, body from deliveries where id = ?`),
+    delivery: db.prepare(`select ${DELIVERY}, body, link from deliveries where id = ?`),
   }
 
   function ticket(id: number): Ticket | null {
@@ -66,22 +67,17 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     return sql.others.all(outcome, before, limit).map(deliveryOf)
   }
 
-  function delivery(id: number): (StoredDelivery & { body: string | Uint8Array | null }) | null {
+  function delivery(id: number): WholeDelivery | null {
     const row = sql.delivery.get(id)
     if (row === undefined) return null
-    return { ...deliveryOf(row), body: row['body'] as string | Uint8Array | null } // the writer binds nothing else
+    const body = row['body'] as string | Uint8Array | null // the writer binds nothing else
+    return { ...deliveryOf(row), body, link: textOrNull(row['link']) }
   }
 
-  return { ticket, tickets, timeline, deliveries, delivery }
+  return { ticket, tickets, timeline, deliveries, delivery, ...auditQueries(db) }
 }
 
-const DELIVERY = `id, received_at, source, address, method, path, headers, body_size, body_sha256, request_id, platform,
-  idempotency_key, outcome, status, reason, ticket_id, duration_us`
-
 type Row = Record<string, unknown>
-
-const textOrNull = (value: unknown) => (value === null ? null : String(value))
-const numberOrNull = (value: unknown) => (value === null ? null : Number(value))
 
 function entryOf(row: Row): TimelineEntry {
   return {
@@ -91,27 +87,5 @@ function entryOf(row: Row): TimelineEntry {
     deliveryId: numberOrNull(row['delivery_id']),
     changes: JSON.parse(String(row['changes'])),
     comment: row['comment'] === null ? null : JSON.parse(String(row['comment'])),
-  }
-}
-
-function deliveryOf(row: Row): StoredDelivery {
-  return {
-    id: Number(row['id']),
-    receivedAt: Number(row['received_at']),
-    source: String(row['source']),
-    address: String(row['address']),
-    method: String(row['method']),
-    path: String(row['path']),
-    headers: String(row['headers']),
-    bodySize: Number(row['body_size']),
-    bodySha256: String(row['body_sha256']),
-    requestId: String(row['request_id']),
-    platform: textOrNull(row['platform']),
-    idempotencyKey: textOrNull(row['idempotency_key']),
-    outcome: row['outcome'] as Outcome, // the writer's own words
-    status: Number(row['status']),
-    reason: textOrNull(row['reason']),
-    ticketId: numberOrNull(row['ticket_id']),
-    durationUs: Number(row['duration_us']),
   }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, type Ticket } from '../core/ticket.ts'
+import type { Outcome, StoredDelivery } from './store.ts'
 
 const nullableText = z.string().nullable()
 
@@ -45,5 +46,34 @@ export function ticketOf(row: TicketRow): Ticket {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     resolvedAt: row.resolved_at,
+  }
+}
+
+/** The columns of deliveryOf. */
+export const DELIVERY = `id, received_at, source, address, method, path, headers, body_size, body_sha256, request_id, platform,
+  idempotency_key, outcome, status, reason, ticket_id, duration_us`
+
+export const textOrNull = (value: unknown) => (value === null ? null : String(value))
+export const numberOrNull = (value: unknown) => (value === null ? null : Number(value))
+
+export function deliveryOf(row: Record<string, unknown>): StoredDelivery {
+  return {
+    id: Number(row['id']),
+    receivedAt: Number(row['received_at']),
+    source: String(row['source']),
+    address: String(row['address']),
+    method: String(row['method']),
+    path: String(row['path']),
+    headers: String(row['headers']),
+    bodySize: Number(row['body_size']),
+    bodySha256: String(row['body_sha256']),
+    requestId: String(row['request_id']),
+    platform: textOrNull(row['platform']),
+    idempotencyKey: textOrNull(row['idempotency_key']),
+    outcome: row['outcome'] as Outcome, // the writer's own words
+    status: Number(row['status']),
+    reason: textOrNull(row['reason']),
+    ticketId: numberOrNull(row['ticket_id']),
+    durationUs: Number(row['duration_us']),
   }
 }

@@ -21,15 +21,15 @@ export function statements(db: DatabaseSync) {
     insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
     insertDelivery: db.prepare(`
       insert into deliveries (id, received_at, source, address, method, path, headers, body, body_size, body_sha256,
-        request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer, salt, link)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       on conflict (source, idempotency_key) where idempotency_key is not null do nothing`),
     delivery: db.prepare('select id, ticket_id, answer from deliveries where id = ?'),
     deliveryByKey: db.prepare(
       'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?',
     ),
     amendDelivery: db.prepare(
-      'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ? where id = ?',
+      'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ?, link = ? where id = ?',
     ),
     keepAnswer: db.prepare('update deliveries set answer = ? where id = ? and answer is null'),
     insertEntry: db.prepare(`
@@ -39,7 +39,11 @@ export function statements(db: DatabaseSync) {
     entryByFingerprint: db.prepare('select id, at, delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
     forgetFingerprint: db.prepare('update timeline set fingerprint = null where id = ?'),
     probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
-    prune: db.prepare(`
-      delete from deliveries where id in (select id from deliveries order by id limit ?) and received_at < ? and id < ?`),
+    newestDelivery: db.prepare('select id, link from deliveries order by id desc limit 1'),
+    linkOfDelivery: db.prepare('select link from deliveries where id = ?'),
+    anchor: db.prepare('select link from audit_anchor'),
+    moveAnchor: db.prepare('update audit_anchor set delivery_id = ?, link = ?'),
+    oldest: db.prepare('select id, received_at from deliveries where id < ? order by id limit ?'),
+    prune: db.prepare('delete from deliveries where id <= ?'),
   } satisfies Record<string, { run: (...values: SQLInputValue[]) => unknown }>
 }

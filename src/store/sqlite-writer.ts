@@ -1,26 +1,21 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { Ticket, TicketChange } from '../core/ticket.ts'
+import { createDeliveries, type Verdict } from './sqlite-deliveries.ts'
 import { integer } from './sqlite-files.ts'
 import { statements } from './sqlite-statements.ts'
 import { createTickets } from './sqlite-tickets.ts'
-import type { Item, NewDelivery, Outcome, Receipt, Submission } from './store.ts'
+import type { Item, NewDelivery, Receipt, Submission } from './store.ts'
 
 /** What one submission of a group came to: its receipt, or why this one alone could not be stored. */
 export type Settled = { receipt: Receipt } | { error: string }
 
-type Verdict = {
-  outcome: Outcome
-  status: number
-  reason: string | null
-  ticketId: number | null
-  answer: string | null
-}
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
   const sql = statements(db)
-  const ids = { ticket: 0, delivery: 0, known: false }
+  const ids = { ticket: 0, delivery: 0, link: '', known: false }
   const tickets = createTickets(sql, ids)
+  const deliveries = createDeliveries(sql, ids)
 
   /** Stores a group of submissions in one transaction. Throws, with nothing stored, when it cannot commit. */
   function submit(group: readonly Submission[]): Settled[] {
@@ -78,13 +73,9 @@ export function createWriter(db: DatabaseSync) {
       return { deliveryId, outcome: 'ignored', ticketId: null, answer, replayed: false, keyReused: false }
     }
     // Taken as if new: the unique index on the key says whether it is.
-    const deliveryId = ids.delivery + 1
-    if (
-      !insertDelivery(deliveryId, delivery, { ...NO_TICKET, outcome: 'created', status: 200, ticketId: ids.ticket + 1 })
-    ) {
-      return repeat(submission)
-    }
-    ids.delivery = deliveryId
+    const asNew: Verdict = { ...NO_TICKET, outcome: 'created', status: 200, ticketId: ids.ticket + 1 }
+    const deliveryId = deliveries.add(delivery, asNew)
+    if (deliveryId === null) return repeat(submission)
     if (submission.kind === 'batch') return submitBatch(deliveryId, delivery, submission.items)
 
     const result = tickets.upsert(submission.draft, {
@@ -92,7 +83,7 @@ export function createWriter(db: DatabaseSync) {
       delivery,
       fingerprint: delivery.bodySha256,
     })
-    if (result.outcome !== 'created') amend(deliveryId, { ...result, status: 200 })
+    if (result.outcome !== 'created') deliveries.amend(deliveryId, { ...result, status: 200 })
     const { outcome, ticketId, answer, replayed } = result
     return { deliveryId, outcome, ticketId, answer, replayed, keyReused: false }
   }
@@ -150,7 +141,7 @@ export function createWriter(db: DatabaseSync) {
     })
     const outcome = created.length > 0 ? 'created' : failed.length > 0 ? 'rejected' : 'ignored'
     const reason = failed.length > 0 ? `${failed.length} of ${items.length} items failed` : null
-    amend(deliveryId, { outcome, status: 200, reason, ticketId: null, answer })
+    deliveries.amend(deliveryId, { outcome, status: 200, reason, ticketId: null, answer })
     return { deliveryId, outcome, ticketId: null, answer, replayed: false, keyReused: false }
   }
 
@@ -160,53 +151,20 @@ export function createWriter(db: DatabaseSync) {
   }
 
   function record(delivery: NewDelivery, verdict: Verdict): number {
-    const id = ids.delivery + 1
-    if (!insertDelivery(id, delivery, verdict)) throw new Error(`delivery ${id} was not stored`)
-    ids.delivery = id
+    const id = deliveries.add(delivery, verdict)
+    if (id === null) throw new Error('a delivery was not stored: its key was there before')
     return id
   }
 
-  function insertDelivery(id: number, delivery: NewDelivery, verdict: Verdict): boolean {
-    const { changes } = sql.insertDelivery.run(
-      id,
-      delivery.receivedAt,
-      delivery.source,
-      delivery.address,
-      delivery.method,
-      delivery.path,
-      delivery.headers,
-      delivery.body,
-      delivery.bodySize,
-      delivery.bodySha256,
-      delivery.requestId,
-      delivery.platform,
-      delivery.idempotencyKey,
-      verdict.outcome,
-      verdict.status,
-      verdict.reason,
-      verdict.ticketId,
-      microsecondsSince(delivery.receivedAt),
-      verdict.answer,
-    )
-    return changes === 1
-  }
-
-  function amend(id: number, { outcome, status, reason, ticketId, answer }: Verdict): void {
-    sql.amendDelivery.run(outcome, status, reason, ticketId, answer, id)
-  }
-
-  /**
-   * Forgets deliveries received before `before` (ms), at most `limit` of them; returns how many. The newest row
-   * always stays: it is where the numbering goes on.
-   */
+  /** See createDeliveries. */
   function prune(before: number, limit: number): number {
-    return Number(transaction(() => sql.prune.run(limit, before, ids.delivery).changes))
+    return transaction(() => deliveries.prune(before, limit))
   }
 
   /** The numbering goes on after the highest number on disk; nothing else hands out numbers. */
   function loadIds(): void {
     ids.ticket = integer(db, 'select max(id) from tickets')
-    ids.delivery = integer(db, 'select max(id) from deliveries')
+    deliveries.load()
     ids.known = true
   }
 
@@ -228,9 +186,6 @@ const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
   replayed: false,
   keyReused,
 })
-
-const microsecondsSince = (time: number) =>
-  Math.max(0, Math.round((performance.timeOrigin + performance.now() - time) * 1000))
 
 /** Whether the ticket's identity keeps the submission from making a second one. */
 const hasIdentity = (submission: Submission) => submission.kind !== 'ticket' || submission.draft.externalId !== null

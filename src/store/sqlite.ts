@@ -58,6 +58,9 @@ export async function openSqliteStore(options: {
       timeline: (id) => reader.timeline(id),
       deliveries: (query) => reader.deliveries(query),
       delivery: (id) => reader.delivery(id),
+      checkpoint: () => reader.checkpoint(),
+      auditPage: (after, limit) => reader.auditPage(after, limit),
+      auditStart: () => reader.auditStart(),
       submit: async (submission) => {
         const settled = await commits.add(submission)
         if ('error' in settled) throw new Error(settled.error)

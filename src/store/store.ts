@@ -1,3 +1,4 @@
+import type { AuditEntry, Checkpoint } from '../core/audit.ts'
 import type { ApiKey } from '../core/key.ts'
 import type { StoredDraft } from '../core/merge.ts'
 import type { Priority } from '../core/priority.ts'
@@ -91,9 +92,46 @@ type TicketReader = {
   timeline: (id: number) => Promise<TimelineEntry[] | null>
 }
 
+/** A delivery with what is read of one alone. */
+export type WholeDelivery = StoredDelivery & {
+  body: string | Uint8Array | null
+  /** Of the chain; null when it is older than that. */
+  link: string | null
+}
+
 export type DeliveryReader = {
   deliveries: (query: DeliveryQuery) => Promise<StoredDelivery[]>
-  delivery: (id: number) => Promise<(StoredDelivery & { body: string | Uint8Array | null }) | null>
+  delivery: (id: number) => Promise<WholeDelivery | null>
+}
+
+/** A row of the audit log with what the chain needs of it. */
+export type AuditRow = AuditEntry & {
+  salt: string | null
+  link: string | null
+  /** Set when the personal part was erased. */
+  seal: string | null
+  /** Of the body as it is kept now; null when there is none. */
+  keptSha256: string | null
+}
+
+/** Where the chain begins: after this delivery, with this link. */
+export type Anchor = { deliveryId: number; link: string }
+
+/** The whole log at one moment, but for its rows. */
+export type AuditStart = {
+  anchor: Anchor
+  /** 0 when there is no row. */
+  newest: number
+  /** Rows up to the anchor's: how many, the first of all and the first with a link, which none should have. */
+  before: { rows: number; first: number | null; firstLinked: number | null }
+}
+
+export type AuditReader = {
+  /** The newest link; null when no delivery has one. */
+  checkpoint: () => Promise<Checkpoint | null>
+  auditStart: () => Promise<AuditStart>
+  /** Rows after this id, oldest first, and the anchor as it was at the same moment. */
+  auditPage: (after: number, limit: number) => Promise<{ anchor: Anchor; rows: AuditRow[] }>
 }
 
 /** API keys, which another process may change at any time. */
@@ -113,14 +151,18 @@ export type KeyStore = {
  * Everything that is kept. The guarantees that every engine owes, and that `test/contract/store.ts` holds it to:
  * a promise of `submit` or `changeTicket` resolves only after the commit is on disk; ticket, history, delivery and
  * job commit together or not at all; one (platform, account, external id) is one ticket; one (source, key) is one
- * delivery. Rejects with AppError `unavailable` when it cannot commit or its queue is full.
+ * delivery; each delivery's link follows from the one before (core/audit.ts). Rejects with AppError `unavailable` when it cannot commit or its queue is full.
  */
 export type Store = TicketReader &
-  DeliveryReader & { keyStore: KeyStore } & {
+  DeliveryReader &
+  AuditReader & { keyStore: KeyStore } & {
     submit: (submission: Submission) => Promise<Receipt>
     /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
     changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>
-    /** Forgets deliveries received before this time (ms); returns how many went. */
+    /**
+     * Forgets the oldest deliveries, up to the first that was received at this time (ms) or after; returns how many
+     * went. What is left is one piece, so that its chain can still be followed.
+     */
     prune: (before: number) => Promise<number>
     /** Makes a small commit. Rejects with AppError `unavailable`, saying why, when the disk does not take it. */
     probe: () => Promise<void>

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { ApiKey } from '../../src/core/key.ts'
 import type { StoredDraft } from '../../src/core/merge.ts'
 import { type Comment, EVENT_KINDS, type EventKind, type TicketEvent } from '../../src/core/ticket.ts'
+import { verifyAudit } from '../../src/store/audit.ts'
 import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
 
 /** A store to be tested, with what only its own engine can tell or do. */
@@ -797,6 +798,129 @@ export function storeContract(open: OpenSubject): void {
       const again = await subject.reopen()
       expect(await submitTicket(again)).toMatchObject({ deliveryId: 4, ticketId: 4 })
       expect((await again.timeline(1))?.[0]).toMatchObject({ kind: 'created', actor: 'unknown' })
+    })
+  })
+
+  describe('the audit log is a chain', () => {
+    const whole = async (store: Store, rows: number) => {
+      const report = await verifyAudit(store)
+      expect(report).toMatchObject({ rows, fault: null, uncovered: 0 })
+      expect(report.last).toEqual(await store.checkpoint())
+      return report
+    }
+
+    test('of nothing at first', async () => {
+      const store = await start()
+      expect(await store.checkpoint()).toBeNull()
+      expect(await verifyAudit(store)).toMatchObject({ rows: 0, first: null, last: null, fault: null })
+    })
+
+    test('that grows with each kind of submission', async () => {
+      const store = await start()
+      const keyed = { body: 'b', idempotencyKey: 'k' }
+      const submissions: Submission[] = [
+        ticketOf({}, keyed),
+        ticketOf({}, keyed),
+        ticketOf({}, { ...keyed, body: 'another' }),
+        ticketOf({ externalId: '7' }, { body: 'same' }),
+        ticketOf({ externalId: '7' }, { body: 'same' }),
+        ticketOf({ externalId: '7', title: 'B' }),
+        ticketOf({ externalId: '7' }, { body: 'c', idempotencyKey: 'd', keyIsPlatforms: true }),
+        ticketOf({ externalId: '7', title: 'C' }, { body: 'd', idempotencyKey: 'd', keyIsPlatforms: true }),
+        { kind: 'batch', delivery: delivery(), items: [item(), { error: 'no' }, { ignored: 'ping' }] },
+        { kind: 'batch', delivery: delivery(), items: [{ error: 'no' }] },
+        { kind: 'refusal', delivery: delivery(), status: 400, reason: 'no' },
+        { kind: 'refusal', delivery: { ...delivery(), body: null }, status: 401, reason: 'who?' },
+        { kind: 'ignored', delivery: delivery(), reason: 'ping', answer: '{}' },
+      ]
+      const links: (string | null | undefined)[] = []
+      for (const submission of submissions) {
+        const { deliveryId } = await store.submit(submission)
+        links.push((await store.delivery(deliveryId))?.link)
+        expect((await whole(store, links.length)).last).toMatchObject({ deliveryId, link: links.at(-1) })
+      }
+      expect(new Set(links).size).toBe(submissions.length)
+      const outcomes = new Set((await store.deliveries({ limit: 50 })).map(({ outcome }) => outcome))
+      expect([...outcomes].toSorted()).toEqual(['created', 'duplicate', 'ignored', 'rejected', 'updated'])
+    })
+
+    test('also over a group in which one submission fails', async () => {
+      const store = await start()
+      const bad = ticketOf({ externalId: 'bad' })
+      Object.assign(bad.kind === 'ticket' ? bad.draft : {}, { description: { not: 'text' } })
+      const group = [ticketOf(), bad, ticketOf(), ticketOf({}, { idempotencyKey: 'k' })]
+      const results = await Promise.allSettled(group.map((one) => store.submit(one)))
+      expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1)
+      await submitTicket(store)
+      await whole(store, 4)
+    })
+
+    test('that the store goes on with when it is opened again, and that a later change of a ticket leaves whole', async () => {
+      const store = await start()
+      const { ticketId } = await submitTicket(store, { externalId: '7' })
+      const before = await store.checkpoint()
+      const again = await subject.reopen()
+      expect(await again.checkpoint()).toEqual(before)
+      await again.changeTicket(ticketId ?? 0, { status: 'closed' })
+      await submitTicket(again, { externalId: '7', title: 'B' })
+      expect((await whole(again, 2)).first).toEqual(before)
+    })
+
+    test('of what retention leaves, which is always one piece', async () => {
+      const store = await start()
+      const old = Date.now() - 10_000
+      const times = [old, old, Date.now(), old, Date.now(), Date.now()]
+      const checkpoints = []
+      for (const receivedAt of times) {
+        await submitTicket(store, {}, { receivedAt })
+        checkpoints.push((await store.checkpoint()) ?? expect.fail('no checkpoint'))
+      }
+      const [first, second, third] = checkpoints.map((one) => [one])
+      expect(await store.prune(Date.now() - 5000)).toBe(2)
+      expect(await whole(store, 4)).toMatchObject({ isPruned: true, first: third?.[0] })
+      expect(await verifyAudit(store, { checkpoints })).toMatchObject({ proven: 5, fault: null })
+      expect(await verifyAudit(store, { checkpoints: second ?? [] })).toMatchObject({ proven: 1, fault: null })
+      expect(await verifyAudit(store, { checkpoints: first ?? [] })).toMatchObject({ fault: { kind: 'forgotten' } })
+      const again = await subject.reopen()
+      expect(await again.prune(Date.now() + 5000)).toBe(3)
+      await submitTicket(again)
+      expect(await whole(again, 2)).toMatchObject({ first: checkpoints.at(-1) })
+    })
+
+    test('over texts and bodies as a database gives them back', async () => {
+      const store = await start()
+      const bodies = ['', '\u{FEFF}{}', 'Größe 😀\r\n', new Uint8Array([0xff, 0x00, 0xfe]), new Uint8Array()]
+      for (const body of bodies) {
+        const row = { bodySha256: hash('sha256', body), headers: '{"a":"\\"\\u0000é"}', path: '/?q="\\😀' }
+        await store.submit({
+          kind: 'refusal',
+          delivery: { ...delivery({ ...row, requestId: 'a\uD800b' }), body },
+          status: 400,
+          reason: 'cut \uDC00',
+        })
+      }
+      await whole(store, bodies.length)
+    })
+
+    test('followed while it grows and retention takes its beginning', async () => {
+      const store = await start()
+      const old = Date.now() - 10_000
+      await Promise.all(
+        Array.from({ length: 1200 }, (_, index) =>
+          submitTicket(store, {}, { receivedAt: index < 1000 ? old : Date.now() }),
+        ),
+      )
+      let pages = 0
+      const report = await verifyAudit({
+        ...store,
+        auditPage: async (after, limit) => {
+          pages += 1
+          if (pages === 2) await store.prune(Date.now() - 5000)
+          await submitTicket(store)
+          return store.auditPage(after, limit)
+        },
+      })
+      expect(report).toMatchObject({ rows: 700, fault: null, last: { deliveryId: 1200 } })
     })
   })
 
