@@ -185,6 +185,34 @@ program
   )
   .action(async (options) => (await import('./cli/drill.ts')).drill(options))
 
+const audit = program
+  .command('audit')
+  .description('prove that nobody changed, removed or inserted a delivery: each commits to the one before')
+  .helpCommand(false)
+
+audit
+  .command('verify')
+  .description('follow the chain to its end or the first broken link; also while the server runs; changes nothing')
+  .option('--checkpoint <file|text>', 'prove also that the log still contains these checkpoints, one a line')
+  .option('--json', 'print the result as JSON')
+  .addHelpText('after', `\nExit code 1 when a link is broken or a checkpoint is not in the log. ${SETTINGS}`)
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow audit verify', ''],
+      ['ticketflow audit verify --checkpoint /mnt/elsewhere/checkpoints', 'sees also when the newest were cut off'],
+    ),
+  )
+  .action(async (options) => (await import('./cli/audit.ts')).verify(options))
+
+audit
+  .command('checkpoint')
+  .description('print the newest link, its delivery and time: a line to keep elsewhere')
+  .option('--json', 'print it as JSON')
+  .addHelpText('after', `\nExit code 1 when there is none yet. ${SETTINGS}`)
+  .addHelpText('after', example(['ticketflow audit checkpoint >> /mnt/elsewhere/checkpoints', 'every night']))
+  .action(async (options) => (await import('./cli/audit.ts')).checkpoint(options))
+
 await program.parseAsync()
 
 function example(...lines: [command: string, what: string][]): string {

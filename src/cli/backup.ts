@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { readConfig } from '../config.ts'
 import { backUpStore, partialPath, type Progress, restoreStore } from '../store/sqlite-backup.ts'
 import { exitWith } from './fault.ts'
+import { clearLine, drawLine, percent } from './progress.ts'
 import { count, print, size } from './table.ts'
 
 type Options = { force?: boolean; json?: boolean }
@@ -14,7 +15,7 @@ export async function backup(file: string, { force = false, json = false }: Opti
   const forget = removeWhenInterrupted(partialPath(file))
   try {
     const { dataDir: directory } = readConfig()
-    const made = await backUpStore({ directory, file, replace: force, onProgress: progressLine() })
+    const made = await backUpStore({ directory, file, replace: force, onProgress: progressLine })
     clearLine()
     const seconds = Math.round(performance.now() - started) / 1000
     if (json) return print(JSON.stringify({ ok: true, file: resolve(file), directory, seconds, ...made }, null, 2))
@@ -50,18 +51,8 @@ export function restore(file: string, { force = false, json = false }: Options):
   }
 }
 
-/** Draws on standard error, so that what is printed stays clean; nothing where nobody watches. */
-function progressLine(): Progress {
-  if (!process.stderr.isTTY) return () => {}
-  return (done, total) => {
-    const percent = total === 0 ? 0 : Math.floor((done / total) * 100)
-    process.stderr.write(`\r\u001B[K  ${percent} %  ${size(done)} of about ${size(total)}`)
-  }
-}
-
-function clearLine(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\u001B[K')
-}
+const progressLine: Progress = (done, total) =>
+  drawLine(`${percent(done, total)} %  ${size(done)} of about ${size(total)}`)
 
 /** Leaves no half backup behind when somebody stops it. Returns a function that ends the watch. */
 function removeWhenInterrupted(path: string): () => void {
