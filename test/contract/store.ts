@@ -861,7 +861,7 @@ export function storeContract(open: OpenSubject): void {
       const before = await store.checkpoint()
       const again = await subject.reopen()
       expect(await again.checkpoint()).toEqual(before)
-      await again.changeTicket(ticketId ?? 0, { status: 'closed' })
+      await again.changeTicket(ticketId ?? 0, { status: 'closed' }, 'api')
       await submitTicket(again, { externalId: '7', title: 'B' })
       expect((await whole(again, 2)).first).toEqual(before)
     })
