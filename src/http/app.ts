@@ -82,7 +82,9 @@ export async function createApp(deps: {
   app.setErrorHandler(sendError)
   app.setNotFoundHandler(() => fail('not_found', 'No such address; GET /docs lists all there are'))
   app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id).headers(FOR_BROWSERS)
+    reply.header('x-request-id', request.id)
+    // Not where senders deliver: no browser shows that, and it would be a twelfth of what a delivery costs.
+    if (request.method === 'GET') reply.headers(FOR_BROWSERS)
     if (request.raw.rawHeaders.length > HEADERS_LIMIT * 2) {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }

@@ -53,7 +53,10 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     if (reply.statusCode === 201) reply.header('location', `/api/tickets/${ticketId}`)
     observe(request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
     if (receipt.replayed) reply.header('idempotency-replayed', 'true')
-    if (ticketId !== null) reply.header('content-location', `/api/tickets/${ticketId}`)
+    // A few senders want another answer than the ticket.
+    if (ticketId !== null && !receipt.answer.startsWith('{"id":')) {
+      reply.header('content-location', `/api/tickets/${ticketId}`)
+    }
     if (receipt.answer !== '') reply.type(JSON_TYPE)
     reply.send(receipt.answer)
   }

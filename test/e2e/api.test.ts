@@ -176,6 +176,8 @@ test('answers are for nobody to keep, to frame or to run; the page of the refere
     expect(said.get('content-security-policy')).toBe("default-src 'none'; frame-ancestors 'none'")
     expect([said.get('x-content-type-options'), said.get('cache-control')]).toEqual(['nosniff', 'no-store'])
   }
+  const sent = await post(server.webhook, { title: 'a', description: 'b' })
+  expect(sent.headers.get('content-type')).toBe('application/json; charset=utf-8')
   const page = (await headers('/docs')).get('content-security-policy') ?? ''
   expect(page).toContain("script-src 'self';")
   expect(page).not.toMatch(/https?:|upgrade-insecure/)

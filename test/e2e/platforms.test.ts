@@ -67,7 +67,7 @@ describe.each(recorded)('$title', ({ request }) => {
 
 async function expectTicket(server: TestServer, answer: Awaited<ReturnType<typeof send>>, expected: Expected) {
   // A few senders want another answer than the ticket; where it is, the header says.
-  const path = answer.headers.get('content-location') ?? ''
+  const path = answer.headers.get('content-location') ?? `/api/tickets/${answer.json.id}`
   const { json: ticket } = await get(server.url + path)
   if (answer.json !== null) expect(answer.json).toMatchObject(ticket)
   expect(folded(ticket.title)).toBe(folded(expected.title))
