@@ -3,11 +3,14 @@ import pretty from 'pino-pretty'
 
 import type { Config } from './config.ts'
 
+/** How long the end of the program waits for its last lines to be read. */
+const FLUSH_MS = 1000
+
 /**
  * JSON lines, or readable ones on a terminal. JSON is written in blocks: a line may be up to a second late, and a crash
  * may take the last of them; what must not be lost is in the store.
  */
-export function createLog(level: Config['logLevel']): { log: Logger; flush: () => void } {
+export function createLog(level: Config['logLevel']): { log: Logger; flush: () => Promise<void> } {
   if (process.stdout.isTTY) {
     const stream = pretty({
       sync: true,
@@ -16,11 +19,17 @@ export function createLog(level: Config['logLevel']): { log: Logger; flush: () =
       hideObject: true,
       messageFormat: readable,
     })
-    return { log: pino({ level }, stream), flush: () => {} }
+    return { log: pino({ level }, stream), flush: async () => {} }
   }
   const destination = pino.destination({ sync: false, minLength: 16_000, periodicFlush: 1000 })
   const log = pino({ level, timestamp: stdTimeFunctions.isoTime, base: null }, destination)
-  return { log, flush: () => destination.flushSync() }
+  // Not flushSync: it tries for ever where nobody reads any more, and such a server could not be stopped.
+  const flush = () =>
+    new Promise<void>((resolve) => {
+      setTimeout(resolve, FLUSH_MS)
+      destination.flush(() => resolve())
+    })
+  return { log, flush }
 }
 
 const NOT_FACTS = new Set(['msg', 'level', 'time', 'pid', 'hostname', 'err'])

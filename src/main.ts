@@ -27,9 +27,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     directory: config.dataDir,
     maxQueued: config.maxQueued,
     maxQueuedBytes: QUEUE_BYTES,
-    onDeath: (error) => {
+    onDeath: async (error) => {
       log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
-      flush()
+      await flush()
       process.exit(1)
     },
   })
@@ -85,7 +85,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         await gate.close()
         await store.close()
         log.info('stopped')
-        flush()
+        await flush()
       },
     }
   } catch (error) {

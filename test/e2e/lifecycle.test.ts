@@ -52,6 +52,18 @@ test('a sender that never finishes its request does not hold up the stop', async
   socket.destroy()
 })
 
+test('a server whose log nobody reads any more goes on, and stops when it is told to', async () => {
+  server = await startTestServer()
+  server.child.stdout?.destroy()
+  server.child.stderr?.destroy()
+  for (let index = 0; index < 3; index += 1) {
+    expect((await post(server.webhook, { title: 'a', description: 'b' })).status).toBe(200)
+  }
+  const asked = Date.now()
+  expect(await server.stop()).toBe(0)
+  expect(Date.now() - asked).toBeLessThan(5_000)
+})
+
 test('one log line a delivery with its facts; no body, no secret', async () => {
   server = await startTestServer()
   const { output } = server
