@@ -5,15 +5,14 @@
 import { parseBody } from '../src/intake/body.ts'
 import { eventsIn, incomingOf, loadPlatforms } from '../src/intake/platforms.ts'
 import type { RawRequest } from '../src/intake/request.ts'
-import { fixtures, lowerCased } from '../test/fixtures.ts'
+import { lowerCased, recorded } from '../test/fixtures.ts'
 import { median } from './stats.ts'
 
 const ROUNDS = 61
 const PER_ROUND = 2_000
 
 const platforms = await loadPlatforms()
-const zendesk = fixtures.find(({ name }) => name === 'zendesk-ticket-created-event')
-if (zendesk === undefined) throw new Error('the recorded Zendesk event is gone')
+const zendesk = recorded('zendesk-ticket-created-event')
 
 const request = (body: string, headers: Record<string, string>): RawRequest => ({
   id: 'bench',

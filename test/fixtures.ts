@@ -85,6 +85,13 @@ export const fixtures: Fixture[] = names(FOLDER).map((name) =>
   Object.assign(Fixture.parse(read(FOLDER, name)), { name: name.replace('.json', '') }),
 )
 
+/** The fixture of this name; throws where there is none. */
+export function recorded(name: string): Fixture {
+  const fixture = fixtures.find((one) => one.name === name)
+  if (fixture === undefined) throw new Error(`no fixture ${name}`)
+  return fixture
+}
+
 /** Requests recorded elsewhere, in the same form but for how they are verified. */
 export const requestsIn = (folder: string): RecordedRequest[] =>
   names(folder).map((name) => Object.assign(Request.parse(read(folder, name)), { name: name.replace('.json', '') }))

@@ -29,6 +29,15 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/** As parseJson, and null for what is no JSON. */
+export function jsonOrNull(text: string): unknown {
+  try {
+    return parseJson(text)
+  } catch {
+    return null
+  }
+}
+
 function keepDigits(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== 'number' || context?.source === undefined) return value
   const isRounded = /^-?\d+$/.test(context.source) && value !== 0 && String(value) !== context.source

@@ -1,7 +1,7 @@
 import { addressParser, decodeWords } from 'postal-mime'
 
 import { type Fields, timeFrom } from './fields.ts'
-import { isObject, parseJson } from './json.ts'
+import { isObject, jsonOrNull } from './json.ts'
 import { type Attachment, type Header, header } from './mime.ts'
 import { ignored, type NativeEvent } from './native.ts'
 import { type Priority, priorityFrom, type PriorityScale } from './priority.ts'
@@ -205,12 +205,7 @@ const withoutNulls = (attachment: Attachment) =>
 /** What a form's field says in JSON, or holds as a value already; null when it is neither. */
 export function jsonIn(fields: Fields, key: string): unknown {
   const value = Object.hasOwn(fields.value, key) ? fields.value[key] : null
-  if (typeof value !== 'string') return value ?? null
-  try {
-    return parseJson(value)
-  } catch {
-    return null
-  }
+  return typeof value === 'string' ? jsonOrNull(value) : (value ?? null)
 }
 
 /** The files of a form, as the intake has listed them, or the gateway itself. */

@@ -184,7 +184,7 @@ export function sharedToken(...headers: string[]): Verify {
   return ({ headers: sent, url }, secrets) => {
     const given = [...headers, 'x-api-key', 'x-ticketflow-token', 'x-webhook-secret']
       .flatMap((name) => headerText(sent, name) ?? [])
-      .concat(credentials(headerText(sent, 'authorization')), tokenInUrl(url))
+      .concat(credentials(sent), tokenInUrl(url))
       .filter((token) => token !== '')
     if (given.length === 0) return 'missing'
     const matches = given.filter((token) => secrets.some((secret) => secret !== '' && isEqual(token, secret)))
@@ -192,15 +192,27 @@ export function sharedToken(...headers: string[]): Verify {
   }
 }
 
-function credentials(authorization: string | null): string[] {
-  const [scheme = '', value = ''] = authorization?.trim().split(/\s+/) ?? []
-  if (scheme.toLowerCase() === 'bearer') return [value]
-  if (scheme.toLowerCase() !== 'basic') return []
+/** What an Authorization header says: a token, or a user and a password, which is null where there is no colon. */
+type Authorization = { token: string } | { pair: string; user: string; password: string | null }
+
+export function authorizationOf(headers: Headers): Authorization | null {
+  const [scheme = '', value = ''] = headerText(headers, 'authorization')?.trim().split(/\s+/) ?? []
+  if (scheme.toLowerCase() === 'bearer') return { token: value }
+  if (scheme.toLowerCase() !== 'basic') return null
   const pair = Buffer.from(value, 'base64').toString('utf8')
   const colon = pair.indexOf(':')
-  if (colon < 0) return []
-  // "user:password", the pair as it was configured, or an API key in the place of the user.
-  const [user, password] = [pair.slice(0, colon), pair.slice(colon + 1)]
+  return colon < 0
+    ? { pair, user: pair, password: null }
+    : { pair, user: pair.slice(0, colon), password: pair.slice(colon + 1) }
+}
+
+/** "user:password", the pair as it was configured, or an API key in the place of the user. */
+function credentials(headers: Headers): string[] {
+  const said = authorizationOf(headers)
+  if (said === null) return []
+  if ('token' in said) return [said.token]
+  const { pair, user, password } = said
+  if (password === null) return []
   return password === '' || password.toLowerCase() === 'x' ? [pair, user] : [pair, password]
 }
 

@@ -88,9 +88,8 @@ export type TimelineEntry = {
   comment: Comment | null
 }
 
-export function isResolved(status: Status): boolean {
-  return status === 'resolved' || status === 'closed'
-}
+/** Whether nobody has to do anything any more. */
+export const isResolved = (status: Status | null): boolean => status === 'resolved' || status === 'closed'
 
 /** When the ticket counts as resolved: kept while it stays so, cleared when it is opened again. */
 export function resolvedAt(before: Pick<Ticket, 'status' | 'resolvedAt'>, status: Status, now: number): number | null {

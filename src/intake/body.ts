@@ -11,7 +11,7 @@ import {
 import qs from 'qs'
 
 import { fail } from '../core/errors.ts'
-import { checkBounds, isObject, parseJson, wellFormedValue } from '../core/json.ts'
+import { checkBounds, isObject, jsonOrNull, parseJson, wellFormedValue } from '../core/json.ts'
 import { decodeText } from '../core/text.ts'
 import { headerOf, type RawRequest } from './request.ts'
 
@@ -130,20 +130,12 @@ function headOf(part: MultipartPart): Head {
 /** Each field in the charset that its part declares, or that the form's own `charsets` field says (SendGrid does). */
 function textsOf(fields: Part[]): [string, string][] {
   const listed = fields.find(({ name }) => name === 'charsets')
-  const charsets = listed === undefined ? {} : charsetsOf(decodeText(listed.bytes, 'utf-8'))
+  const said = listed === undefined ? null : jsonOrNull(decodeText(listed.bytes, 'utf-8'))
+  const charsets = isObject(said) ? said : {}
   return fields.map(({ name, charset, bytes }) => {
-    const said = Object.hasOwn(charsets, name) ? charsets[name] : undefined
-    return [name, decodeText(bytes, charset ?? (typeof said === 'string' ? said : 'utf-8'))]
+    const listedAs = Object.hasOwn(charsets, name) ? charsets[name] : undefined
+    return [name, decodeText(bytes, charset ?? (typeof listedAs === 'string' ? listedAs : 'utf-8'))]
   })
-}
-
-function charsetsOf(json: string): Record<string, unknown> {
-  try {
-    const charsets: unknown = JSON.parse(json)
-    return isObject(charsets) ? charsets : {}
-  } catch {
-    return {}
-  }
 }
 
 /** A form's fields, or the JSON in its `payload` field, which is how some senders wrap it. */

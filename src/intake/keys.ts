@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 
 import { fail } from '../core/errors.ts'
 import { allows, type ApiKey, keyFault, type Scope } from '../core/key.ts'
-import { headerText, type Headers } from '../core/signature.ts'
+import { authorizationOf, headerText, type Headers } from '../core/signature.ts'
 import type { KeyStore } from '../store/store.ts'
 import { authenticateOpen } from './auth.ts'
 import type { Limits } from './limits.ts'
@@ -113,11 +113,7 @@ function environmentKey(secret: string): ApiKey[] {
 function secretIn(headers: Headers): string | null {
   const own = headerText(headers, 'x-api-key')
   if (own !== null && own !== '') return own
-  const [scheme = '', value = ''] = headerText(headers, 'authorization')?.trim().split(/\s+/) ?? []
-  if (scheme.toLowerCase() === 'bearer') return value === '' ? null : value
-  if (scheme.toLowerCase() !== 'basic') return null
-  const pair = Buffer.from(value, 'base64').toString('utf8')
-  const colon = pair.indexOf(':')
-  const [user, password] = colon < 0 ? [pair, ''] : [pair.slice(0, colon), pair.slice(colon + 1)]
-  return password || user || null
+  const said = authorizationOf(headers)
+  if (said === null) return null
+  return ('token' in said ? said.token : said.password || said.user) || null
 }

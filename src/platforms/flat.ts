@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-import { isObject, parseJson } from '../core/json.ts'
+import { isObject, jsonOrNull } from '../core/json.ts'
 import { timeFrom } from '../core/fields.ts'
 import { fail, failFields } from '../core/errors.ts'
 import { isUnrendered } from '../core/native.ts'
@@ -41,7 +41,7 @@ const metadata = z
   .optional()
   .transform((value, context) => {
     if (value === undefined || value === null || value === '') return {}
-    const object = typeof value === 'string' ? jsonObject(value) : value
+    const object = typeof value === 'string' ? jsonOrNull(value) : value
     if (!isObject(object)) {
       context.addIssue('metadata must be an object')
       return z.NEVER
@@ -160,12 +160,4 @@ function leftOver(
   }
   // fromEntries defines each key, so that one named __proto__ stays data.
   return entries.length === 0 ? null : Object.fromEntries(entries)
-}
-
-function jsonObject(value: string): unknown {
-  try {
-    return parseJson(value)
-  } catch {
-    return null
-  }
 }

@@ -18,7 +18,7 @@ import { definePlatform, ignored, type NativeComment, type NativeEvent } from '.
 import type { Incoming } from '../core/platform.ts'
 import { html, type Rich, richHtml } from '../core/rich.ts'
 import { hmac, sharedToken } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
 
 const STATUSES: Readonly<Record<string, Status>> = {
   2: 'open',
@@ -193,13 +193,13 @@ function kindOf({ event, trigger, status, comment, title, ticket }: Said): Event
   const isGone = flag(ticket, 'deleted') === true || flag(ticket, 'spam') === true || event === 'onticketdelete'
   if (isGone || (what === 'ticket_action' && GONE.has(value))) return 'deleted'
   if (event === 'onticketcreate' || (what === 'ticket_action' && value === 'created')) return 'created'
-  const isDone = status === 'resolved' || status === 'closed'
+  const isDone = isResolved(status)
   // "Send and set as resolved" is told as the reply that it also is.
   if (what === 'reply_sent' && isDone) return 'solved'
   const isAboutComment = event.startsWith('onconversation') || /^(?:note_type|\w{0,20}repl)/.test(what)
   if (comment !== null && (isAboutComment || title === null)) return 'commented'
-  const before = previousStatus(ticket, trigger)
-  if (!isDone) return before === 'resolved' || before === 'closed' ? 'reopened' : 'updated'
+  const wasDone = isResolved(previousStatus(ticket, trigger))
+  if (!isDone) return wasDone ? 'reopened' : 'updated'
   return what === '' || what === 'status' ? 'solved' : 'updated'
 }
 

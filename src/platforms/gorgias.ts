@@ -4,7 +4,7 @@ import { definePlatform, type NativeComment, type NativeEvent } from '../core/na
 import type { Incoming } from '../core/platform.ts'
 import { html, type Rich } from '../core/rich.ts'
 import { sharedToken } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
 
 const STATUSES: Readonly<Record<string, Status>> = {
   new: 'new',
@@ -141,7 +141,7 @@ function flatComment(ticket: Fields, event: string): NativeComment | null {
 function kindOf(event: string, status: Status | null, isSaid: boolean): EventKind {
   if (event === 'ticket-created') return 'created'
   if (event === 'ticket-message-created' && isSaid) return 'commented'
-  if (status === 'closed' || status === 'resolved') return 'solved'
+  if (isResolved(status)) return 'solved'
   // A ticket is open or closed, so one that changes to open was closed.
   return event === 'ticket-status-updated' && status === 'open' ? 'reopened' : 'updated'
 }

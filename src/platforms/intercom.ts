@@ -2,7 +2,10 @@ import { at, type Fields, flag, isFilled, list, skip, text, time, words } from '
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { hmac, sharedToken } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
+
+/** What ends a ticket, whatever state it says that the ticket is in. */
+const OVER = new Set(['ticket.closed', 'ticket.deleted'])
 
 /** The categories of ticket states, and the states of conversations. */
 const STATUSES = new Map(
@@ -86,7 +89,7 @@ function readTicket(topic: string, item: Fields, account: string | null): Native
       description: html(attributes, '_default_description_'),
       category: text(at(ticket, 'ticket_type'), 'name'),
       priority: text(ticket, 'priority') ?? text(attributes, 'Priority', 'priority'),
-      status: topic === 'ticket.closed' || topic === 'ticket.deleted' ? (resolved(status) ?? 'closed') : status,
+      status: OVER.has(topic) && !isResolved(status) ? 'closed' : status,
       userId: idOf(contact) ?? (comment?.byStaff === false ? (comment.authorId ?? null) : null),
       email: (contact && text(contact, 'email')) ?? customerEmail(part),
       updatedAt: time(ticket, 'updated_at'),
@@ -117,7 +120,7 @@ function ticketKind(topic: string, status: Status | null, wasResolved: boolean):
   if (topic === 'ticket.deleted') return 'deleted'
   if (SAID.test(topic)) return 'commented'
   if (topic !== 'ticket.state.updated') return 'updated'
-  if (resolved(status)) return 'solved'
+  if (isResolved(status)) return 'solved'
   return wasResolved ? 'reopened' : 'updated'
 }
 
@@ -224,6 +227,5 @@ const attachmentsOf = (part: Fields) =>
 /** Nobody has the id 0. */
 const assigned = (id: string | null) => (id === '0' ? null : id)
 const idOf = (person: Fields | undefined): string | null => (person === undefined ? null : text(person, 'id'))
-const resolved = (status: Status | null) => (status === 'resolved' || status === 'closed' ? status : null)
 const statusOf = (said: string | null): Status | null =>
   said === null ? null : (STATUSES.get(said.toLowerCase()) ?? null)

@@ -204,7 +204,6 @@ function statusOf(fields: Fields): { status: Status | null; said: string | null 
 }
 
 const wordOf = (status: string | null): Status | null => STATUSES.get(status?.toLowerCase() ?? '') ?? null
-const isDone = (status: Status | null): boolean => status !== null && isResolved(status)
 
 type Move = { wasDone: boolean }
 
@@ -219,12 +218,12 @@ function moveOf(body: Fields): Move | null {
   if (status !== undefined) {
     const isCleared = resolution !== undefined && text(resolution, 'from') !== null && text(resolution, 'to') === null
     return {
-      wasDone: isCleared || DONE_IDS.has(text(status, 'from') ?? '') || isDone(wordOf(text(status, 'fromString'))),
+      wasDone: isCleared || DONE_IDS.has(text(status, 'from') ?? '') || isResolved(wordOf(text(status, 'fromString'))),
     }
   }
   // Payloads of old, which have no `webhookEvent`.
   const from = text(at(body, 'transition'), 'from_status')
-  return from === null ? null : { wasDone: isDone(wordOf(from)) }
+  return from === null ? null : { wasDone: isResolved(wordOf(from)) }
 }
 
 type Told = {
@@ -240,7 +239,7 @@ function kindOf({ event, type, status, moved, hasComment }: Told): EventKind {
   if (kind !== null && kind !== 'updated') return kind
   // An automation rule tells how the issue is now, not what has changed.
   const isMoved = moved !== null || kind === null || type === 'issue_resolved' || type === 'issue_closed'
-  if (isDone(status)) return isMoved ? 'solved' : 'updated'
+  if (isResolved(status)) return isMoved ? 'solved' : 'updated'
   if (type === 'issue_reopened' || (moved?.wasDone === true && status !== null)) return 'reopened'
   return hasComment && type === 'issue_commented' ? 'commented' : 'updated'
 }

@@ -1,9 +1,9 @@
 import { at, type Fields, fieldsOf, has, meaning, skip, text, time, words } from '../core/fields.ts'
-import { isObject } from '../core/json.ts'
+import { isObject, jsonOrNull } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { categoryFromLabels, priorityFrom, type PriorityScale } from '../core/priority.ts'
 import { headerText, hmac, sharedToken } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
 
 const KINDS: Readonly<Record<string, EventKind>> = { create: 'created', remove: 'deleted', restore: 'reopened' }
 
@@ -123,8 +123,7 @@ function creatorOf(body: Fields, data: Fields): Fields {
 
 /** An update says what the changed fields held before: the time at which the issue was done goes when it is opened. */
 function kindOfUpdate(before: Fields, status: Status | null): EventKind {
-  const isDone = status === 'resolved' || status === 'closed'
-  if (isDone) return has(before, 'stateId') ? 'solved' : 'updated'
+  if (isResolved(status)) return has(before, 'stateId') ? 'solved' : 'updated'
   return text(before, 'completedAt', 'canceledAt') === null ? 'updated' : 'reopened'
 }
 
@@ -172,10 +171,6 @@ const keyOf = (team: string | null, number: string | null): string | null =>
 
 /** The time of sending is inside what is signed. Asked for once the signature is known to be right. */
 function sentAtIn(body: Buffer): string | null {
-  try {
-    const payload: unknown = JSON.parse(body.toString('utf8'))
-    return isObject(payload) ? String(payload['webhookTimestamp']) : null
-  } catch {
-    return null // what is no JSON says no time
-  }
+  const payload = jsonOrNull(body.toString('utf8'))
+  return isObject(payload) ? String(payload['webhookTimestamp']) : null
 }

@@ -1,5 +1,5 @@
 import { fieldsOf, type Fields, skip, text } from '../core/fields.ts'
-import { isObject, parseJson } from '../core/json.ts'
+import { isObject, jsonOrNull } from '../core/json.ts'
 import { filesIn, jsonIn, MAIL_PRIORITIES, mailEvent, mailId } from '../core/mail.ts'
 import { type Header, readMessage } from '../core/mime.ts'
 import { definePlatform, ignored } from '../core/native.ts'
@@ -122,11 +122,7 @@ function signatureInParts(body: Buffer, boundary: string): Headers {
 
 /** `{signature: {timestamp, token, signature}}` in the webhooks about events; flat where a stored mail is JSON. */
 function signatureInJson(body: Buffer): Headers {
-  try {
-    const payload = fieldsOf(parseJson(body.toString('utf8')))
-    const fields = isObject(payload.value['signature']) ? fieldsOf(payload.value['signature']) : payload
-    return Object.fromEntries(SIGNED.map((name) => [name, text(fields, name) ?? undefined]))
-  } catch {
-    return {}
-  }
+  const payload = fieldsOf(jsonOrNull(body.toString('utf8')))
+  const fields = isObject(payload.value['signature']) ? fieldsOf(payload.value['signature']) : payload
+  return Object.fromEntries(SIGNED.map((name) => [name, text(fields, name) ?? undefined]))
 }

@@ -179,9 +179,9 @@ function readRecord(layers: Layers, body: Fields): NativeEvent {
   const isIncident = table === null ? /^INC/i.test(key ?? 'INC') : table === 'incident'
   const status = statusOf(layers, operation, isIncident)
   const before = stateOf([at(body, 'previous'), at(body, 'old_values')], isIncident, ...STATES)
-  const wasDone = isDone(before ?? stateOf(layers, isIncident, 'previous_state', 'old_state'))
+  const wasDone = isResolved(before ?? stateOf(layers, isIncident, 'previous_state', 'old_state'))
   const caller = callerOf(layers)
-  const comment = commentOf(layers, isDone(status), caller.name)
+  const comment = commentOf(layers, isResolved(status), caller.name)
   const title = shown(layers, 'short_description', 'title', 'subject')
   const isComment = comment !== null && title === null && status === null
   const kind = kindOf({ operation: operation ?? operationOf(layers), status, wasDone, isComment })
@@ -308,8 +308,6 @@ function stateOf(layers: Layers, isIncident: boolean, ...keys: string[]): Status
   return (isIncident ? INCIDENT_STATES : OTHER_STATES).get(stored(layers, ...keys) ?? '') ?? null
 }
 
-const isDone = (status: Status | null): boolean => status !== null && isResolved(status)
-
 /** A record that was never changed has just been made. */
 const operationOf = (layers: Layers): string | null => (stored(layers, 'sys_mod_count') === '0' ? 'insert' : null)
 
@@ -320,7 +318,7 @@ function kindOf({ operation, status, wasDone, isComment }: Told): EventKind {
   if (says(/delet/)) return 'deleted'
   if (says(/insert|create/)) return 'created'
   if (isComment || says(/comment|note/)) return 'commented'
-  if (isDone(status)) return 'solved'
+  if (isResolved(status)) return 'solved'
   if (says(/reopen/) || (wasDone && status !== null)) return 'reopened'
   return 'updated'
 }

@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeComment, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { type Headers, headerText, sharedToken, standardWebhooks } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
 
 /** By the last word of the event's type. */
 const KINDS: Readonly<Record<string, EventKind>> = {
@@ -151,7 +151,7 @@ function kindOf(type: readonly string[], isTicket: boolean, isComment: boolean):
 function statusOf(kind: EventKind, type: readonly string[], said: string | null): Status | null {
   const word = (said ?? '').toLowerCase().replaceAll(/[\s-]+/g, '_')
   const status = meaning(STATUSES, word)
-  const isDone = status === 'resolved' || status === 'closed'
+  const isDone = isResolved(status)
   if (kind === 'deleted') return 'closed'
   if (kind === 'solved') return isDone ? status : type.includes('closed') ? 'closed' : 'resolved'
   return kind === 'reopened' && (isDone || status === null) ? 'open' : status

@@ -2,7 +2,7 @@ import { at, type Fields, flag, has, isFilled, meaning, skip, text, time, words 
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html } from '../core/rich.ts'
 import { headerText, hmac, sharedToken, timed } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
 
 const EVENT = 'zen:event-type:'
 
@@ -108,9 +108,8 @@ function readEvent(body: Fields, type: string, account: string | null): NativeEv
 
 function kindOf(type: string, previous: string | null, status: Status | null): EventKind {
   if (type !== 'status_changed') return meaning(KINDS, type) ?? 'updated'
-  if (status === 'resolved' || status === 'closed') return 'solved'
-  const before = statusOf(previous)
-  return before === 'resolved' || before === 'closed' ? 'reopened' : 'updated'
+  if (isResolved(status)) return 'solved'
+  return isResolved(statusOf(previous)) ? 'reopened' : 'updated'
 }
 
 /** A trigger says neither what happened nor in which words: flat, under `ticket`, in snake or in camel case. */
@@ -123,7 +122,7 @@ function readTrigger(body: Fields, account: string | null): NativeEvent {
   const url = text(ticket, 'link', 'url', 'ticket_url', 'ticket_link', 'ticketUrl')
   const latest = text(ticket, 'latest_comment', 'ticket_latest_comment', 'latestComment')
   return {
-    kind: status === 'resolved' || status === 'closed' ? 'solved' : 'updated',
+    kind: isResolved(status) ? 'solved' : 'updated',
     ticket: {
       account,
       id: text(ticket, 'id', 'ticket_id', 'ticketId', 'external_id') ?? text(body, 'ticket_id', 'ticketId', 'id'),

@@ -3,7 +3,7 @@ import { isObject } from '../core/json.ts'
 import { definePlatform, ignored, type NativeEvent } from '../core/native.ts'
 import { html, type Rich, richHtml } from '../core/rich.ts'
 import { sharedToken } from '../core/signature.ts'
-import type { EventKind, Status } from '../core/ticket.ts'
+import { type EventKind, isResolved, type Status } from '../core/ticket.ts'
 
 const STATUSES: Readonly<Record<string, Status>> = {
   new: 'new',
@@ -102,7 +102,7 @@ function readTicket(
 function kindOf(type: string, before: Status | null, now: Status | null): EventKind {
   if (type === 'Ticket_Add' || type === 'Ticket_Create') return 'created'
   if (type === 'Ticket_Delete') return 'deleted'
-  const [wasDone, isDone] = [before, now].map((status) => status === 'resolved' || status === 'closed')
+  const [wasDone, isDone] = [isResolved(before), isResolved(now)]
   if (isDone) return wasDone ? 'updated' : 'solved'
   return wasDone && now !== null ? 'reopened' : 'updated'
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { ticketflow } from '../cli.ts'
-import { fixtures } from '../fixtures.ts'
+import { recorded } from '../fixtures.ts'
 import { temporaryDirectory } from '../server.ts'
 
 let folder: string
@@ -18,8 +18,6 @@ async function file(name: string, body: string): Promise<string> {
   await writeFile(path, body)
   return path
 }
-const recorded = (name: string) =>
-  fixtures.find((fixture) => fixture.name === name) ?? expect.fail(`no fixture ${name}`)
 
 describe('ticketflow preview', () => {
   test('shows what the webhook would make of a file, without a server', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { fixtures, lowerCased } from '../fixtures.ts'
+import { lowerCased, recorded } from '../fixtures.ts'
 import { deliveriesOf, discard, get, post, startTestServer, type TestServer } from '../server.ts'
 
 let server: TestServer
@@ -10,8 +10,6 @@ beforeAll(async () => {
 afterAll(() => discard(server))
 
 const api = (path: string) => get(`${server.url}/api${path}`)
-const recorded = (name: string) =>
-  fixtures.find((fixture) => fixture.name === name) ?? expect.fail(`no fixture ${name}`)
 const count = async () => (await api('/tickets?limit=1')).json.tickets[0]?.id ?? 0
 
 /** A Zendesk event about one ticket; the ticket's number keeps tests apart. */
