@@ -142,5 +142,8 @@ function deliveryOf(number: number, body: string): Submission['delivery'] {
     platform: 'flat',
     idempotencyKey: null,
     keyIsPlatforms: false,
+    fingerprint: null,
+    receivedSha256: null,
+    replayOf: null,
   }
 }

@@ -16,6 +16,8 @@ const zendesk = recorded('zendesk-ticket-created-event')
 
 const request = (body: string, headers: Record<string, string>): RawRequest => ({
   id: 'bench',
+  sourceId: null,
+  url: '',
   receivedAt: 0,
   address: '127.0.0.1',
   method: 'POST',

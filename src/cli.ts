@@ -2,13 +2,12 @@ import { readFileSync } from 'node:fs'
 
 import { Command, InvalidArgumentError } from 'commander'
 
+import { example, seconds, SETTINGS, whole } from './cli/options.ts'
+import { addSourceCommands } from './cli/source-commands.ts'
 import { type Scope, SCOPES } from './core/key.ts'
 
 // Written by us, and read where it lies both beside src/ and beside dist/.
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-
-const SETTINGS =
-  'Settings are read from the environment and from .env in the working directory; docs/operations.md lists them.'
 
 const DEFAULT_SCOPES: Scope[] = ['intake']
 
@@ -109,6 +108,8 @@ keys
   .argument('<id>', 'how the key begins, as `ticketflow keys list` shows it')
   .option('--json', 'print the result as JSON')
   .action(async (id: string, options) => (await import('./cli/keys.ts')).revoke(id, options))
+
+addSourceCommands(program)
 
 program
   .command('preview')
@@ -215,28 +216,9 @@ audit
 
 await program.parseAsync()
 
-function example(...lines: [command: string, what: string][]): string {
-  const width = Math.max(...lines.map(([command]) => command.length))
-  return `\nExamples:\n${lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`.trimEnd()).join('\n')}`
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (value > 0 && value <= 3600) return value
-  throw new InvalidArgumentError('It must be a number of seconds above 0, at most 3600.')
-}
-
 function scopes(word: string, before: Scope[]): Scope[] {
   const scope = SCOPES.find((one) => one === word)
   if (scope === undefined) throw new InvalidArgumentError(`It must be one of ${SCOPES.join(', ')}.`)
   // The preset gives way to the first that is named.
   return before === DEFAULT_SCOPES ? [scope] : [...new Set([...before, scope])]
-}
-
-function whole(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (Number.isInteger(value) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max.toLocaleString('en-US')}.`)
-  }
 }

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { loadEnvFile } from 'node:process'
 
-import ipaddr from 'ipaddr.js'
 import { z } from 'zod'
+
+import { isNetwork } from './core/network.ts'
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -15,8 +16,6 @@ const whole = (name: string, { min, max, preset }: { min: number; max: number; p
     .refine((value) => Number.isInteger(value) && value >= min && value <= max, {
       error: `${name} must be a whole number from ${min} to ${max}`,
     })
-
-const isNetwork = (network: string) => ipaddr.isValid(network) || ipaddr.isValidCIDR(network)
 
 const Environment = z
   .object({
@@ -35,6 +34,18 @@ const Environment = z
       .refine((key) => key === '' || (key.length >= 32 && key.length <= 200 && /^[\x21-\x7e]+$/.test(key)), {
         error:
           'TICKETFLOW_ADMIN_KEY must have 32 to 200 characters without spaces, such as `openssl rand -hex 32` makes',
+      }),
+    TICKETFLOW_SECRET_KEY: z
+      .string()
+      .default('')
+      .refine((key) => key === '' || key.length >= 32, {
+        error: 'TICKETFLOW_SECRET_KEY must have 32 characters or more, such as `openssl rand -hex 32` makes',
+      }),
+    TICKETFLOW_PUBLIC_URL: z
+      .string()
+      .default('')
+      .refine((url) => url === '' || (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)), {
+        error: 'TICKETFLOW_PUBLIC_URL must be an address such as https://tickets.example.com',
       }),
     TICKETFLOW_ADDRESS_RATE: whole('TICKETFLOW_ADDRESS_RATE', { min: 0, max: 10_000_000, preset: 0 }),
     TICKETFLOW_KEY_RATE: whole('TICKETFLOW_KEY_RATE', { min: 0, max: 10_000_000, preset: 0 }),
@@ -58,6 +69,10 @@ const Environment = z
     maxQueued: env.TICKETFLOW_MAX_QUEUED,
     /** Null when none is set. */
     adminKey: env.TICKETFLOW_ADMIN_KEY || null,
+    /** Seals the secrets of sources; null is a file of its own. */
+    secretKey: env.TICKETFLOW_SECRET_KEY || null,
+    /** Where senders reach this server, without a slash at the end; null is where they are seen to call. */
+    publicUrl: env.TICKETFLOW_PUBLIC_URL.replace(/\/+$/, '') || null,
     /** Requests a minute; 0 is no limit. */
     addressRate: env.TICKETFLOW_ADDRESS_RATE,
     keyRate: env.TICKETFLOW_KEY_RATE,

@@ -7,6 +7,10 @@ import { isLoopback } from './intake/auth.ts'
 import { createGate, createKey } from './intake/keys.ts'
 import { createLimits } from './intake/limits.ts'
 import { loadPlatforms } from './intake/platforms.ts'
+import { createRegistry } from './intake/registry.ts'
+import { createSources } from './intake/sources.ts'
+import { createTimeMachine } from './intake/time-machine.ts'
+import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
 import { openSqliteStore } from './store/sqlite.ts'
@@ -41,21 +45,33 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       perAddress: config.addressRate === 0 ? null : { quota: config.addressRate, windowMs: 60_000 },
       perKey: config.keyRate === 0 ? null : { quota: config.keyRate, windowMs: 60_000 },
     })
+    const vault = openVault(config.dataDir, config.secretKey)
+    const sources = await createSources({
+      store: store.sourceStore,
+      platforms,
+      vault,
+      limits,
+      onError: (error) => log.error({ err: error }, 'a source cannot take deliveries'),
+    })
     const gate = await createGate({
       store: store.keyStore,
       isLoopback: isLocal,
+      hasSources: sources.isAny,
       adminKey: config.adminKey,
       limits,
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
-    const intake = createIntake({ store, platforms, gate, bodyLimit: config.bodyLimit, statusOf })
+    const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
     const metrics = createMetrics(store.queued)
     const app = await createApp({
       store,
       intake,
       gate,
+      registry: createRegistry({ store: store.sourceStore, platforms, vault }),
+      timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       limits,
       trustedProxies: config.trustedProxies,
+      publicUrl: config.publicUrl,
       platforms: platforms.all,
       metrics,
       log,
@@ -82,6 +98,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         await app.close()
         clearInterval(tidy)
         clearTimeout(impatience)
+        sources.close()
         await gate.close()
         await store.close()
         log.info('stopped')

@@ -6,10 +6,13 @@ export type Answer = {
   json: unknown
 }
 
+/** A line of an answer that comes bit by bit. */
+export type OnLine = (line: unknown) => void
+
 export type Call = (
   method: 'GET' | 'POST',
   path: string,
-  request?: { body?: unknown; headers?: Record<string, string> },
+  request?: { body?: unknown; headers?: Record<string, string>; onLine?: OnLine },
 ) => Promise<Answer>
 
 /** There was no answer at all; says in a sentence why, and what to do. */
@@ -22,7 +25,7 @@ export class Unreachable extends Error {
 
 /** Requests to one server. A body that is text goes out as it is, anything else as JSON. Throws Unreachable. */
 export function createCall(base: string, timeoutSeconds: number, key?: string): Call {
-  return async (method, path, { body, headers = {} } = {}) => {
+  return async (method, path, { body, headers = {}, onLine } = {}) => {
     try {
       const response = await fetch(base + path, {
         method,
@@ -35,12 +38,26 @@ export function createCall(base: string, timeoutSeconds: number, key?: string): 
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutSeconds * 1000),
       })
-      const text = await response.text()
+      const text = await textOf(response, onLine)
       return { status: response.status, headers: response.headers, text, json: jsonOf(text) }
     } catch (error) {
       throw new Unreachable(reasonOf(error, base, timeoutSeconds), error)
     }
   }
+}
+
+async function textOf(response: Response, onLine: OnLine | undefined): Promise<string> {
+  if (onLine === undefined || response.body === null) return response.text()
+  let text = ''
+  let read = 0
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    text += piece
+    for (let end = text.indexOf('\n', read); end >= 0; end = text.indexOf('\n', read)) {
+      onLine(jsonOf(text.slice(read, end)))
+      read = end + 1
+    }
+  }
+  return text
 }
 
 /** The server's address without what may follow it: people give the webhook's own, or leave out `http://`. */

@@ -15,7 +15,7 @@ type EventPreview = Extract<Preview, { ticket: unknown }>
 export async function preview(file: string, { platform, header = [], json = false }: Options): Promise<void> {
   try {
     const request = requestOf(readFileSync(file === '-' ? 0 : file), header, platform)
-    const found = previewOf(await loadPlatforms(), request, parseBody(request, request.body))
+    const found = await previewOf(await loadPlatforms(), request, parseBody(request, request.body), null)
     if (json) print(JSON.stringify(found, null, 2))
     else show(found)
   } catch (error) {
@@ -33,6 +33,8 @@ function requestOf(body: Buffer, lines: string[], platform: string | undefined):
   })
   return {
     id: '',
+    sourceId: null,
+    url: '',
     receivedAt: 0,
     address: '',
     method: 'POST',

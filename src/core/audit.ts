@@ -29,6 +29,8 @@ export type AuditEntry = Personal & {
   status: number
   ticketId: number | null
   durationUs: number
+  /** The delivery that this one plays again. */
+  replayOf: number | null
 }
 
 /** What is left of the personal part once it is erased. */
@@ -50,6 +52,8 @@ export const ERASED: Personal = {
  *     link = SHA-256( [link before, id, received_at, source, method, body_size, platform, outcome, status, ticket_id,
  *                      duration_us, seal] )
  *
+ * The link of a delivery that plays another again has that one's id behind the seal; that of any other has not.
+ *
  * Each list is the UTF-8 of its JSON, as JSON.stringify writes it: texts quoted, so that no two lists read the same;
  * numbers in decimal; `null` for what is absent. A lone surrogate counts as U+FFFD, which is how it is stored.
  * `headers` is JSON text and goes in as a text. Hashes are 64 lower-case hex digits; the first link before is 64
@@ -61,7 +65,7 @@ export const ERASED: Personal = {
  * ERASED and the body and the salt to null. The chain is then as whole as before.
  */
 export function linkOf(before: string, entry: AuditEntry, seal: string): string {
-  const { id, receivedAt, source, method, bodySize, platform, outcome, status, ticketId, durationUs } = entry
+  const { id, receivedAt, source, method, bodySize, platform, outcome, status, ticketId, durationUs, replayOf } = entry
   return hash(
     'sha256',
     JSON.stringify([
@@ -77,6 +81,7 @@ export function linkOf(before: string, entry: AuditEntry, seal: string): string 
       ticketId,
       durationUs,
       seal,
+      ...(replayOf === null ? [] : [replayOf]),
     ]),
   )
 }

@@ -16,7 +16,13 @@ import {
 } from './ticket.ts'
 
 /** A draft whose metadata is JSON text already, as the store keeps it. */
-export type StoredDraft = Omit<TicketDraft, 'metadata'> & { metadata: string }
+export type StoredDraft = Omit<TicketDraft, 'metadata'> & {
+  metadata: string
+  /** Whether others are known to have come after it: it is played again, and says no time. */
+  isPast?: boolean
+}
+
+export const storedDraft = (draft: TicketDraft): StoredDraft => ({ ...draft, metadata: JSON.stringify(draft.metadata) })
 
 /** What the sender last said of the fields that a person has changed since. */
 export type SenderSaid = { category?: string; priority?: Priority; status?: Status }
@@ -37,15 +43,15 @@ export type Stored = { ticket: Ticket; said: SenderSaid; sentUpdatedAt: number |
 export type Applied = Stored & { changes: Changes; kind: TimelineEntry['kind']; comment: Comment | null }
 
 export function newTicket(id: number, draft: StoredDraft, now: number): Ticket {
-  const { event } = draft
+  const { event, defaults } = draft
   const status = draft.status ?? 'new'
   const title = draft.title ?? event?.standIn.title ?? ''
   return {
     id,
     title,
     description: draft.description ?? event?.standIn.description ?? title,
-    category: draft.category ?? DEFAULT_CATEGORY,
-    priority: draft.priority ?? DEFAULT_PRIORITY,
+    category: draft.category ?? defaults?.category ?? DEFAULT_CATEGORY,
+    priority: draft.priority ?? defaults?.priority ?? DEFAULT_PRIORITY,
     status,
     userId: draft.userId,
     userEmail: draft.userEmail,
@@ -78,7 +84,11 @@ export function applyDraft(stored: Stored, draft: StoredDraft, now: number): App
  * Whether a draft knows less than what is stored. The news that a ticket was made is late when the ticket is there,
  * unless its time proves it newer; a comment that does not say how old its view of the ticket is counts as late too.
  */
-function isLate({ ticket, sentUpdatedAt }: Stored, { sentUpdatedAt: sent, event, title }: StoredDraft): boolean {
+function isLate(
+  { ticket, sentUpdatedAt }: Stored,
+  { sentUpdatedAt: sent, event, title, isPast }: StoredDraft,
+): boolean {
+  if (isPast) return true
   const isFirstTold = event !== null && title !== null && ticket.title === event.standIn.title
   if (isFirstTold && event.kind === 'created') return false
   if (sent === null) return event?.kind === 'created' || event?.kind === 'commented'
@@ -214,7 +224,8 @@ function mergeMetadata(stored: string, draft: StoredDraft): string {
   return merged.length > METADATA_LIMIT ? draft.metadata : merged
 }
 
-function changesBetween(before: Ticket, after: Ticket): Changes {
+/** What differs between two states of one ticket. */
+export function changesBetween(before: Ticket, after: Ticket): Changes {
   const changes: Changes = {}
   const compare = (field: string, from: unknown, to: unknown) => {
     if (from !== to) changes[field] = { from, to }
@@ -251,7 +262,7 @@ function overlaid(older: unknown, newer: unknown): unknown {
   return Object.fromEntries([...Object.entries(older), ...entries])
 }
 
-function parseObject(json: string): Record<string, unknown> {
+export function parseObject(json: string): Record<string, unknown> {
   const value: unknown = JSON.parse(json)
   return isObject(value) ? value : {}
 }

@@ -1,4 +1,4 @@
-import type { Headers, Verify } from './signature.ts'
+import type { Headers, SignedRequest, Verify } from './signature.ts'
 import type { PriorityScale } from './priority.ts'
 import type { EventKind, TicketDraft } from './ticket.ts'
 
@@ -47,6 +47,11 @@ export type Platform = {
   isCertain?: (payload: Incoming['payload']) => boolean
   /** How its deliveries can be verified, by name; the first is the usual one. */
   schemes: Readonly<Record<string, Verify>>
+  /**
+   * What its signature is bound to where that is not the body: whoever caught it could sign another body with it, so it
+   * is taken with one body alone.
+   */
+  nonce?: (request: SignedRequest) => string | null
   /** Its own priorities, for digits above all. */
   priorities?: PriorityScale
   /** The sender's own id of this delivery, the same when it sends it again. Null when it has none. */

@@ -28,7 +28,11 @@ export type TicketDraft = {
   sentUpdatedAt: number | null
   /** What happened at the sender; null when the sender just sent the ticket as it now is. */
   event: TicketEvent | null
+  /** What a new ticket gets where the sender says nothing. */
+  defaults?: Defaults
 }
+
+export type Defaults = { category?: string | undefined; priority?: Priority | undefined }
 
 export const EVENT_KINDS = ['created', 'updated', 'commented', 'solved', 'reopened', 'deleted'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]
@@ -80,7 +84,7 @@ export type FieldChange = { from: unknown; to: unknown }
 
 /** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
 export type TimelineEntry = {
-  kind: EventKind | 'outdated'
+  kind: EventKind | 'outdated' | 'remapped'
   at: number
   actor: string
   deliveryId: number | null

@@ -11,6 +11,8 @@ import type { Platform } from '../core/platform.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
+import type { Registry } from '../intake/registry.ts'
+import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
@@ -21,6 +23,8 @@ import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
+import { simulationRoutes } from './simulations.ts'
+import { sourceRoutes } from './sources.ts'
 import { ticketRoutes } from './tickets.ts'
 import { webhookRoutes } from './webhook.ts'
 
@@ -41,15 +45,20 @@ export async function createApp(deps: {
   store: Store
   intake: Intake
   gate: Gate
+  registry: Registry
+  timeMachine: TimeMachine
   limits: Limits
   trustedProxies: string[]
+  publicUrl: string | null
   platforms: readonly Platform[]
   metrics: Metrics
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, gate, limits, trustedProxies, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, gate, registry, timeMachine, limits, trustedProxies, publicUrl, platforms, metrics, log } =
+    deps
+  const { bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -101,13 +110,15 @@ export async function createApp(deps: {
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   await documentation(app)
-  await app.register(webhookRoutes({ intake, store, metrics, log }))
+  await app.register(webhookRoutes({ intake, store, metrics, log, publicUrl }))
   await app.register(healthRoutes({ store, metrics }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
-  await app.register(deliveryRoutes(store), { prefix: '/api' })
+  await app.register(deliveryRoutes(store, intake, gate), { prefix: '/api' })
   await app.register(auditRoutes(store), { prefix: '/api' })
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
+  await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
+  await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   return app
 }
 

@@ -9,9 +9,13 @@ export function takeBodiesRaw(app: App): void {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
-export function rawRequest(request: FastifyRequest): RawRequest {
+/** `publicUrl` is where senders reach this server, where that is another name than the one they are seen to call. */
+export function rawRequest(request: FastifyRequest, publicUrl: string | null = null): RawRequest {
+  const { source = null } = (request.params ?? {}) as { source?: string }
   return {
     id: request.id,
+    sourceId: source,
+    url: source === null ? '' : (publicUrl ?? `${request.protocol}://${request.host}`) + request.url,
     receivedAt: Date.now(),
     // A socket that its sender has closed no longer knows its address, whatever the type says.
     address: request.ip ?? '',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { SCOPES } from '../core/key.ts'
 import { PRIORITIES } from '../core/priority.ts'
+import { SourceSettings } from '../core/source.ts'
 import { EVENT_KINDS, STATUSES } from '../core/ticket.ts'
 import { OUTCOMES } from '../store/store.ts'
 
@@ -59,7 +60,7 @@ const Comment = z
 
 export const TimelineEntry = z
   .object({
-    kind: z.enum([...EVENT_KINDS, 'outdated']),
+    kind: z.enum([...EVENT_KINDS, 'outdated', 'remapped']),
     at: timestamp,
     actor: z.string(),
     delivery_id: z.int().nullable(),
@@ -77,7 +78,7 @@ export const BatchResult = z
   })
   .meta({ id: 'BatchResult' })
 
-const Delivery = z
+export const Delivery = z
   .object({
     id: z.int(),
     received_at: timestamp,
@@ -96,6 +97,7 @@ const Delivery = z
     reason: z.string().nullable(),
     ticket_id: z.int().nullable(),
     duration_ms: z.number().describe('From receipt to the moment before the commit'),
+    replay_of: z.int().nullable().describe('The delivery that this one plays again'),
   })
   .meta({ id: 'Delivery' })
 
@@ -196,6 +198,17 @@ export const NewKey = z
     expires_at: timestamp.optional(),
   })
   .meta({ id: 'NewKey' })
+
+const secrets = z.array(z.object({ id: z.string(), created_at: timestamp, expires_at: timestamp.nullable() }))
+
+export const ShownSource = SourceSettings.extend({
+  id: z.string(),
+  secrets: secrets.describe('When each was made and stops to count; never what it is'),
+  url: z.string().describe('Where it sends'),
+  created_at: timestamp,
+  updated_at: timestamp,
+  disabled_at: timestamp.nullable(),
+}).meta({ id: 'Source' })
 
 export const Whose = z.object({
   platform: z.string().optional().describe('Read the body as this platform’s, instead of recognising it'),

@@ -30,8 +30,14 @@ const DRAIN_MS = 2_000
 const USAGE =
   'This is the webhook: POST one ticket as JSON here, or an array of them to /api/integrations/webhook/batch. GET /docs says more.\n'
 
-export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Metrics; log: Logger }) {
-  const { intake, store, metrics, log } = deps
+export function webhookRoutes(deps: {
+  intake: Intake
+  store: Store
+  metrics: Metrics
+  log: Logger
+  publicUrl: string | null
+}) {
+  const { intake, store, metrics, log, publicUrl } = deps
 
   /** Answers with what the intake made of the request, or with why it made nothing of it: it has both on record. */
   async function settle(
@@ -41,11 +47,14 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     created = 200,
   ): Promise<void> {
     try {
-      answer(request, reply, await take(rawRequest(request)), created)
+      answer(request, reply, await take(rawRequest(request, publicUrl)), created)
     } catch (error) {
       refuse(error, request, reply)
     }
   }
+
+  const takeOne = (request: FastifyRequest, reply: FastifyReply) => settle(request, reply, intake.ticket)
+  const takeMany = (request: FastifyRequest, reply: FastifyReply) => settle(request, reply, intake.batch)
 
   function answer(request: FastifyRequest, reply: FastifyReply, receipt: Receipt, created: number): void {
     const { outcome, ticketId, deliveryId } = receipt
@@ -102,24 +111,34 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
     })
 
     const one = operation({ summary: 'Receive one ticket', tag: 'webhook', body: FlatTicket, result: Ticket })
-    app.post(WEBHOOK_PATH, one, (request, reply) => settle(request, reply, intake.ticket))
-    // Zendesk and Zammad let their administrators choose the method.
-    const hidden = { ...one, schema: { ...one.schema, hide: true } }
-    const url = WEBHOOK_PATH
-    app.route({
-      method: ['PUT', 'PATCH'],
-      url,
-      ...hidden,
-      handler: (request, reply) => settle(request, reply, intake.ticket),
-    })
-
     const many = operation({
       summary: 'Receive up to 1,000 tickets',
       tag: 'webhook',
       body: z.array(FlatTicket),
       result: BatchResult,
     })
-    app.post(`${WEBHOOK_PATH}/batch`, many, (request, reply) => settle(request, reply, intake.batch))
+    // Before the body is read: who may not send is not listened to.
+    const admit = { onRequest: async (request: FastifyRequest) => intake.admit(rawRequest(request)) }
+    // Senders probe it, and have no key at that moment.
+    const usage = { config: { access: 'public' as const }, schema: { hide: true } }
+
+    for (const [path, hooks] of [[WEBHOOK_PATH, {}] as const, [`${WEBHOOK_PATH}/:source`, admit] as const]) {
+      app.post(path, { ...one, ...hooks }, takeOne)
+      // Zendesk and Zammad let their administrators choose the method.
+      const hidden = { ...one, ...hooks, schema: { ...one.schema, hide: true } }
+      app.route({ method: ['PUT', 'PATCH'], url: path, ...hidden, handler: takeOne })
+      app.delete(path, usage, refuseMethod('GET, HEAD, POST, PUT, PATCH'))
+      app.post(`${path}/batch`, { ...many, ...hooks }, takeMany)
+      app.route({
+        method: ['PUT', 'PATCH', 'DELETE'],
+        url: `${path}/batch`,
+        ...usage,
+        handler: refuseMethod('GET, HEAD, POST'),
+      })
+      for (const place of [path, `${path}/batch`]) {
+        app.get(place, usage, (_request, reply) => reply.type('text/plain; charset=utf-8').send(USAGE))
+      }
+    }
 
     const byHand = operation({
       summary: 'Create a ticket by hand',
@@ -129,16 +148,6 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
       created: 201,
     })
     app.post('/api/tickets', byHand, (request, reply) => settle(request, reply, intake.ticket, 201))
-
-    // Senders probe it, and have no key at that moment.
-    const usage = { config: { access: 'public' as const }, schema: { hide: true } }
-    for (const path of [WEBHOOK_PATH, `${WEBHOOK_PATH}/batch`]) {
-      app.get(path, usage, (_request, reply) => reply.type('text/plain; charset=utf-8').send(USAGE))
-    }
-    app.delete(WEBHOOK_PATH, usage, refuseMethod('GET, HEAD, POST, PUT, PATCH'))
-    for (const method of ['PUT', 'PATCH', 'DELETE']) {
-      app.route({ method, url: `${WEBHOOK_PATH}/batch`, ...usage, handler: refuseMethod('GET, HEAD, POST') })
-    }
 
     app.get(
       `${WEBHOOK_PATH}/health`,

@@ -28,14 +28,18 @@ export function authenticateOpen(headers: RawRequest['headers']): Sender {
   if (typeof origin === 'string' && origin !== `http://${String(host)}`) {
     fail('forbidden', 'This server is open to its own machine only; pages of another origin may not use it')
   }
-  return { source: 'open' }
+  return { source: 'open', registered: null }
 }
 
 const withoutPort = (host: string) => host.replace(/:\d+$/, '')
 
-/** The key that makes a repeated request the same delivery, or null when the sender gave none. */
-export function idempotencyKeyOf(request: RawRequest): string | null {
-  const key = headerOf(request, 'idempotency-key') ?? headerOf(request, 'webhook-id')
+/**
+ * The key that makes a repeated request the same delivery, or null when the sender gave none. Of a sender that signs,
+ * only what it can have signed counts: with a key of his own choice, whoever caught a delivery could send it anew.
+ */
+export function idempotencyKeyOf(request: RawRequest, { registered }: Sender): string | null {
+  const chosen = registered?.signs ? undefined : headerOf(request, 'idempotency-key')
+  const key = chosen ?? headerOf(request, 'webhook-id')
   if (key === undefined) return null
   if (key.trim() === '' || key.length > 255) fail('malformed', 'Idempotency-Key must have 1 to 255 characters')
   return key

@@ -1,16 +1,18 @@
 import { hash } from 'node:crypto'
 
 import { AppError, type ErrorCode, fail } from '../core/errors.ts'
-import type { StoredDraft } from '../core/merge.ts'
+import { storedDraft } from '../core/merge.ts'
 import { type Incoming, nameOf, type Platform, type PlatformEvent } from '../core/platform.ts'
-import type { TicketDraft } from '../core/ticket.ts'
 import type { Item, NewDelivery, Receipt, Store } from '../store/store.ts'
 import { idempotencyKeyOf } from './auth.ts'
 import { inflateBody, parseBody } from './body.ts'
 import type { Gate } from './keys.ts'
+import { readEvent } from './mapping.ts'
 import { BATCH_LIMIT, eventsIn, incomingOf, platformOf, type Platforms } from './platforms.ts'
 import { type Preview, previewOf } from './preview.ts'
-import { deliveryOf, headerOf, type RawRequest, type Sender } from './request.ts'
+import { type Replayed, replayedRequest, type Replayer } from './replay.ts'
+import { deliveryOf, headerOf, isBatch, type RawRequest, type Sender } from './request.ts'
+import type { Registered, Sources } from './sources.ts'
 
 /**
  * What is not put on record here: what the store has on record already or cannot take, and what came too often, which
@@ -28,38 +30,43 @@ export type Intake = {
   batch: (request: RawRequest) => Promise<Receipt>
   /** What `ticket` would make of the request. Stores nothing. */
   preview: (request: RawRequest) => Promise<Preview>
+  /** Before the body of a request to a source is read: throws when the source is not there, or not for this address. */
+  admit: (request: Pick<RawRequest, 'sourceId' | 'address'>) => void
   /** Puts a request that never reached the above on record, with the status it was answered with. */
   refuse: (request: RawRequest, reason: string, status: number) => Promise<void>
+  /** Works a delivery that is on record once more, as things are now. Returns what became of it, accepted or not. */
+  replay: (id: number, by: Replayer) => Promise<Replayed>
 }
 
 type Parsed = { request: RawRequest; sender: Sender; body: Buffer; payload: unknown }
+
+type Submit = (delivery: NewDelivery, parsed: Parsed) => Promise<Receipt>
 
 /** The whole life of a delivery. Each line either narrows the value or throws one AppError, which is then on record. */
 export function createIntake(deps: {
   store: Store
   platforms: Platforms
   gate: Gate
+  sources: Sources
   bodyLimit: number
   statusOf: (error: unknown) => number
 }): Intake {
-  const { store, platforms, gate, bodyLimit, statusOf } = deps
+  const { store, platforms, gate, sources, bodyLimit, statusOf } = deps
 
-  async function run(
-    request: RawRequest,
-    submit: (delivery: NewDelivery, parsed: Parsed) => Promise<Receipt>,
-  ): Promise<Receipt> {
+  async function run(request: RawRequest, submit: Submit): Promise<Receipt> {
     const progress: Partial<Parsed> & { delivery?: NewDelivery } = {}
     try {
       const parsed = await parse(request, progress)
       const delivery = deliveryOf(request, parsed.sender, parsed.body)
       progress.delivery = delivery
-      delivery.idempotencyKey = idempotencyKeyOf(request)
+      delivery.idempotencyKey = idempotencyKeyOf(request, parsed.sender)
       const receipt = await submit(delivery, parsed)
       return receipt.keyReused ? refuseReuse() : receipt
     } catch (error) {
       const isRecorded = error instanceof AppError && UNRECORDED.has(error.code)
       if (!isRecorded) {
-        const refused = deliveryOf(request, progress.sender ?? null, progress.body ?? request.body)
+        const body = progress.body ?? request.body
+        const refused = progress.sender ? deliveryOf(request, progress.sender, body) : unproved(request)
         refused.platform = progress.delivery?.platform ?? platforms.guess(request.headers)
         await record(refused, reasonOf(error), statusOf(error))
       }
@@ -67,9 +74,20 @@ export function createIntake(deps: {
     }
   }
 
+  /** The audit row of a request that nobody proved to be whose it says. */
+  function unproved(request: RawRequest): NewDelivery {
+    const source = request.sourceId === null ? null : sources.find(request.sourceId)
+    if (source === null) return deliveryOf(request, null, request.body)
+    const { body, receivedAt } = request
+    const delivery = deliveryOf(request, { source: source.id, registered: source }, body)
+    const isKept = body.length > 0 && sources.mayKeep(source.id, body.length, receivedAt)
+    return isKept ? delivery : { ...delivery, body: null }
+  }
+
   /** `progress` holds what is known already when this throws. */
   async function parse(request: RawRequest, progress: Partial<Parsed> = {}): Promise<Parsed> {
-    const sender = gate.authenticate(request, 'intake') // sources take their place here
+    const sender =
+      request.sourceId === null ? gate.authenticate(request, 'intake') : sources.authenticate(request, gate)
     progress.sender = sender
     const encoding = headerOf(request, 'content-encoding')
     const body = encoding === undefined ? request.body : await inflateBody(request, encoding, bodyLimit)
@@ -78,14 +96,15 @@ export function createIntake(deps: {
   }
 
   async function submitOne(delivery: NewDelivery, parsed: Parsed): Promise<Receipt> {
-    const { request, payload } = parsed
-    const { platform, events } = eventsIn(platforms, request, payload)
+    const { request, payload, sender } = parsed
+    const { platform, events } = eventsIn(platforms, request, payload, sender.registered?.platform)
     delivery.platform = nameOf(platform)
-    if (events.length !== 1)
-      return submitItems(delivery, events, (event) => platform.read(incomingOf(platforms, request, event)))
+    if (events.length !== 1) {
+      return submitItems(delivery, events, (event) => readFor(platform, event, parsed), sender)
+    }
     const incoming = incomingOf(platforms, request, events[0])
     if (delivery.idempotencyKey === null) takeKeyOf(platform, delivery, incoming)
-    const event = platform.read(incoming)
+    const event = await readEvent(platforms, platform, incoming, sender.registered)
     if ('draft' in event) {
       const receipt = await store.submit({ kind: 'ticket', delivery, draft: storedDraft(event.draft) })
       if (platform.answer === undefined || receipt.ticketId === null) return receipt
@@ -97,49 +116,82 @@ export function createIntake(deps: {
   }
 
   async function submitBatch(delivery: NewDelivery, parsed: Parsed): Promise<Receipt> {
-    const { request, payload } = parsed
+    const { request, payload, sender } = parsed
     if (!Array.isArray(payload)) return fail('malformed', 'Body must be a JSON array of tickets')
     if (payload.length > BATCH_LIMIT)
       return fail('malformed', `A batch has at most ${BATCH_LIMIT} tickets, not ${payload.length}`)
-    return submitItems(delivery, payload, (item) => {
-      const platform = platformOf(platforms, request, item)
+    const readItem = (item: unknown) => {
+      const platform = platformOf(platforms, request, item, sender.registered?.platform)
       delivery.platform = nameOf(platform)
-      return platform.read(incomingOf(platforms, request, item))
-    })
+      return readFor(platform, item, parsed)
+    }
+    return submitItems(delivery, payload, readItem, sender)
   }
+
+  const readFor = async (platform: Platform, event: unknown, { request, sender }: Parsed): Promise<PlatformEvent> =>
+    readEvent(platforms, platform, incomingOf(platforms, request, event), sender.registered)
 
   async function submitItems(
     delivery: NewDelivery,
     items: readonly unknown[],
-    readItem: (item: unknown) => PlatformEvent,
+    readItem: (item: unknown) => Promise<PlatformEvent>,
+    { registered }: Sender,
   ): Promise<Receipt> {
-    return store.submit({ kind: 'batch', delivery, items: items.map((item) => itemOf(item, readItem)) })
+    const read: Item[] = []
+    for (const item of items) read.push(await itemOf(item, readItem, registered))
+    return store.submit({ kind: 'batch', delivery, items: read })
   }
 
   async function preview(request: RawRequest): Promise<Preview> {
-    const { payload } = await parse(request)
-    return previewOf(platforms, request, payload)
+    const { payload, sender } = await parse(request)
+    return previewOf(platforms, request, payload, sender.registered)
   }
 
-  async function record(delivery: NewDelivery, reason: string, status: number): Promise<void> {
-    await store.submit({ kind: 'refusal', delivery, reason, status })
+  async function replay(id: number, by: Replayer): Promise<Replayed> {
+    const stored =
+      (await store.delivery(id)) ?? fail('not_found', `No delivery ${id}; they are kept for a limited time`)
+    const sender: Sender = { source: stored.source, registered: sources.find(stored.source) }
+    const { request, body } = await replayedRequest(stored, by, bodyLimit)
+    const delivery = { ...deliveryOf(request, sender, body), replayOf: stored.replayOf ?? id, address: by.address }
+    try {
+      const parsed = { request, sender, body, payload: parseBody(request, body) }
+      delivery.idempotencyKey = idempotencyKeyOf(request, sender)
+      const receipt = await (isBatch(request) ? submitBatch : submitOne)(delivery, parsed)
+      return { origin: id, deliveryId: receipt.deliveryId }
+    } catch (error) {
+      if (!(error instanceof AppError) || UNRECORDED.has(error.code)) throw error
+      delivery.platform ??= platforms.guess(request.headers)
+      const refused = await record({ ...delivery, idempotencyKey: null }, error.message, statusOf(error))
+      return { origin: id, deliveryId: refused.deliveryId }
+    }
   }
+
+  const record = (delivery: NewDelivery, reason: string, status: number): Promise<Receipt> =>
+    store.submit({ kind: 'refusal', delivery, reason, status })
 
   return {
     ticket: (request) => run(request, submitOne),
     batch: (request) => run(request, submitBatch),
     preview,
-    refuse: (request, reason, status) => record(deliveryOf(request, null, request.body), reason, status),
+    admit: (request) => void sources.admit(request),
+    refuse: async (request, reason, status) => void (await record(unproved(request), reason, status)),
+    replay,
   }
 }
 
-function itemOf(item: unknown, readItem: (item: unknown) => PlatformEvent): Item {
+async function itemOf(
+  item: unknown,
+  readItem: (item: unknown) => Promise<PlatformEvent>,
+  source: Registered | null,
+): Promise<Item> {
   try {
-    const event = readItem(item)
+    const event = await readItem(item)
     if (event.kind === 'ignored') return { ignored: event.reason }
     if (event.kind === 'handshake') return { ignored: 'ping' }
+    const text = JSON.stringify(item)
+    const digest = source?.redaction?.hasRaw ? source.fingerprint(text) : hash('sha256', text)
     // The prefix keeps a batch's item apart from the same text sent alone: their answers differ.
-    return { draft: storedDraft(event.draft), fingerprint: `item:${hash('sha256', JSON.stringify(item))}` }
+    return { draft: storedDraft(event.draft), fingerprint: `item:${digest}` }
   } catch (error) {
     if (error instanceof AppError) return { error: error.message }
     throw error
@@ -153,8 +205,6 @@ function takeKeyOf(platform: Platform, delivery: NewDelivery, incoming: Incoming
   delivery.idempotencyKey = key
   delivery.keyIsPlatforms = true
 }
-
-const storedDraft = (draft: TicketDraft): StoredDraft => ({ ...draft, metadata: JSON.stringify(draft.metadata) })
 
 const refuseReuse = () =>
   fail('key_reused', 'This Idempotency-Key was used before with another body; use a new key for a new ticket')

@@ -38,22 +38,25 @@ export async function createKey(store: KeyStore, made: NewKey, now: number): Pro
 /** Who may do what, and how often. Throws `unauthenticated`, `forbidden` and `rate_limited`. */
 export type Gate = {
   authenticate: (request: { headers: Headers; address: string }, scope: Scope) => Sender
+  /** Whether everybody on this machine may do everything. */
+  isOpen: () => boolean
   /** Writes down what is left to write down, and stops. */
   close: () => Promise<void>
 }
 
 /**
  * Lets in who has a key with the scope. A server that only its own machine reaches is open as long as there has never
- * been a key. `adminKey` is one that is set in the environment.
+ * been a key or a source. `adminKey` is one that is set in the environment.
  */
 export async function createGate(deps: {
   store: KeyStore
   isLoopback: boolean
+  hasSources: () => boolean
   adminKey: string | null
   limits: Limits
   onError: (error: unknown) => void
 }): Promise<Gate> {
-  const { store, isLoopback, adminKey, limits, onError } = deps
+  const { store, isLoopback, hasSources, adminKey, limits, onError } = deps
   const fromEnvironment = adminKey === null ? null : environmentKey(adminKey)
   let byHash = new Map<string, ApiKey>()
   const uses = new Map<string, number>()
@@ -67,6 +70,8 @@ export async function createGate(deps: {
   const timer = setInterval(() => void noteUses().catch(onError), NOTE_USE_MS)
   timer.unref()
 
+  const isOpen = () => isLoopback && byHash.size === 0 && !hasSources()
+
   async function noteUses(): Promise<void> {
     const noted = new Map(uses)
     uses.clear()
@@ -75,7 +80,7 @@ export async function createGate(deps: {
 
   function authenticate({ headers, address }: { headers: Headers; address: string }, scope: Scope): Sender {
     const now = Date.now()
-    if (byHash.size === 0 && isLoopback) return authenticateOpen(headers)
+    if (isOpen()) return authenticateOpen(headers)
     const secret = secretIn(headers)
     const key = secret === null || secret.length > SECRET_LIMIT ? undefined : byHash.get(hashOf(secret))
     const fault = key === undefined ? (secret === null ? MISSING : 'API key is not known') : keyFault(key, now)
@@ -87,11 +92,12 @@ export async function createGate(deps: {
     if (!allows(key, scope))
       return fail('forbidden', `API key ${key.id} has no scope ${scope}; it has ${key.scopes.join(', ')}`)
     uses.set(key.id, now)
-    return { source: `key:${key.id}` }
+    return { source: `key:${key.id}`, registered: null }
   }
 
   return {
     authenticate,
+    isOpen,
     close: async () => {
       unwatch()
       clearInterval(timer)

@@ -15,6 +15,7 @@ export type Limits = ReturnType<typeof createLimits>
 export function createLimits({ perAddress, perKey }: { perAddress: Rate | null; perKey: Rate | null }) {
   const addresses = createLimiter('address')
   const keys = createLimiter('key')
+  const sources = createLimiter('source')
   const failures = createLimiter('failures')
 
   return {
@@ -27,7 +28,9 @@ export function createLimits({ perAddress, perKey }: { perAddress: Rate | null; 
       const rate = own ?? perKey
       if (rate !== null) keys(id, rate, now)
     },
-    /** After a key that opens nothing. */
+    /** After its signature, by the source's own rate. */
+    source: (id: string, rate: Rate, now: number) => sources(id, rate, now),
+    /** After a key or a signature that opens nothing. */
     failure: (address: string, now: number) => failures(networkOf(address), FAILURES, now),
   }
 }

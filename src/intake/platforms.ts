@@ -82,10 +82,21 @@ function createPlatforms(found: readonly Platform[]) {
 /** How many tickets a batch, and how many events one body, may hold. */
 export const BATCH_LIMIT = 1000
 
-/** The platform that the request names in `?platform=`, else the one that the body is recognised as. */
-export function platformOf(platforms: Platforms, request: RawRequest, body: unknown): Platform {
+/**
+ * The platform that the request names in `?platform=`, else the preset of its source where the body is in its format,
+ * else the one that the body is recognised as.
+ */
+export function platformOf(
+  platforms: Platforms,
+  request: RawRequest,
+  body: unknown,
+  preset: Platform | null = null,
+): Platform {
   const name = queryOf(request, 'platform')
-  return name === null ? platforms.of(request.headers, body) : platforms.named(name, request.headers, body)
+  if (name !== null) return platforms.named(name, request.headers, body)
+  const sample = Array.isArray(body) ? body[0] : body
+  if (preset?.recognises(isObject(sample) ? sample : {}, request.headers)) return preset
+  return platforms.of(request.headers, body)
 }
 
 /** Whose body it is, and the events in it: some senders tell several at once. */
@@ -93,8 +104,9 @@ export function eventsIn(
   platforms: Platforms,
   request: RawRequest,
   body: unknown,
+  preset: Platform | null = null,
 ): { platform: Platform; events: unknown[] } {
-  const platform = platformOf(platforms, request, body)
+  const platform = platformOf(platforms, request, body, preset)
   const events = platform.events?.(body) ?? [body]
   if (events.length > BATCH_LIMIT) fail('malformed', `A body has at most ${BATCH_LIMIT} events, not ${events.length}`)
   if (events.length === 1 && !isObject(events[0])) fail('malformed', 'Body must be one ticket as a JSON object')

@@ -2,8 +2,10 @@ import { type Incoming, nameOf, type Platform, type PlatformEvent } from '../cor
 import { isObject } from '../core/json.ts'
 import { newTicket } from '../core/merge.ts'
 import type { Comment, TicketDraft } from '../core/ticket.ts'
+import { readEvent } from './mapping.ts'
 import { eventsIn, incomingOf, type Platforms } from './platforms.ts'
 import type { RawRequest } from './request.ts'
+import type { Registered } from './sources.ts'
 
 /** What would become of a body. `unmapped` names what the ticket has no field for; it is kept with it all the same. */
 export type Preview = { platform: string; label: string } & (EventPreview | { kind: 'batch'; events: EventPreview[] })
@@ -21,18 +23,26 @@ type EventPreview = {
   warnings: string[]
 }
 
-export function previewOf(platforms: Platforms, request: RawRequest, body: unknown): Preview {
-  const { platform, events } = eventsIn(platforms, request, body)
+export async function previewOf(
+  platforms: Platforms,
+  request: RawRequest,
+  body: unknown,
+  source: Registered | null,
+): Promise<Preview> {
+  const { platform, events } = eventsIn(platforms, request, body, source?.platform)
   const named = { platform: nameOf(platform), label: platform.label }
-  const previews = events.map((event) => previewEvent(platform, incomingOf(platforms, request, event)))
+  const previews: EventPreview[] = []
+  for (const event of events) {
+    const incoming = incomingOf(platforms, request, event)
+    previews.push(shown(platform, incoming, await readEvent(platforms, platform, incoming, source)))
+  }
   const [first] = previews
   return previews.length === 1 && first !== undefined
     ? { ...named, ...first }
     : { ...named, kind: 'batch', events: previews }
 }
 
-function previewEvent(platform: Platform, incoming: Incoming): EventPreview {
-  const event = platform.read(incoming)
+function shown(platform: Platform, incoming: Incoming, event: PlatformEvent): EventPreview {
   const nothing = { reason: null, answer: null, ticket: null, comment: null, unmapped: [], warnings: [] }
   const base = { ...nothing, kind: event.kind, delivery_id: platform.deliveryId?.(incoming) ?? null }
   if (event.kind === 'ignored') return { ...base, reason: event.reason }

@@ -3,10 +3,15 @@ import { isUtf8 } from 'node:buffer'
 
 import { type Headers, headerText } from '../core/signature.ts'
 import type { NewDelivery } from '../store/store.ts'
+import type { Registered } from './sources.ts'
 
 /** A request as it came off the wire; header names in lower case. */
 export type RawRequest = {
   id: string
+  /** The registered sender that the URL names; null where it names none. */
+  sourceId: string | null
+  /** The URL as its sender called it, for signatures over it; empty where it names no source. */
+  url: string
   /** ms since the epoch */
   receivedAt: number
   address: string
@@ -17,7 +22,7 @@ export type RawRequest = {
 }
 
 /** Who sends: in open mode everybody is the same one. */
-export type Sender = { source: string }
+export type Sender = { source: string; registered: Registered | null }
 
 export const headerOf = ({ headers }: RawRequest, name: string): string | undefined =>
   headerText(headers, name) ?? undefined
@@ -30,22 +35,32 @@ export function queryOf({ path }: RawRequest, name: string): string | null {
 
 /** The audit row of a request. The body is kept only of a sender who is known, so that nobody else fills the disk. */
 export function deliveryOf(request: RawRequest, sender: Sender | null, body: Buffer): NewDelivery {
+  const redaction = sender?.registered?.redaction
+  const kept = redaction?.hasRaw ? redaction.body(body, headerOf(request, 'content-type') ?? '') : body
+  const hidden = redaction?.hasRaw ? redaction.rawText : (text: string) => text
   return {
     receivedAt: request.receivedAt,
     source: sender?.source ?? 'unknown',
     address: request.address,
     method: request.method,
-    path: maskedPath(request.path),
-    headers: maskedHeaders(request),
-    body: sender === null ? null : isUtf8(body) ? body.toString('utf8') : new Uint8Array(body),
+    path: hidden(maskedPath(request.path)),
+    headers: maskedHeaders(request, hidden),
+    body: sender === null ? null : isUtf8(kept) ? kept.toString('utf8') : new Uint8Array(kept),
     bodySize: body.length,
-    bodySha256: hash('sha256', body),
+    bodySha256: hash('sha256', kept),
+    // The plain hash of what was taken out would give it away: a phone number is guessed in minutes.
+    fingerprint: kept === body ? null : (sender?.registered?.fingerprint(body) ?? null),
+    receivedSha256: kept === body ? null : hash('sha256', body),
     requestId: request.id,
     platform: null,
     idempotencyKey: null,
     keyIsPlatforms: false,
+    replayOf: null,
   }
 }
+
+/** Whether it came to a batch's address. */
+export const isBatch = ({ path }: RawRequest): boolean => /\/batch\/?(?:\?|$)/.test(path)
 
 const SECRET = /authorization|cookie|secret|token|signature|password|api-?key/
 
@@ -68,10 +83,11 @@ export function maskedPath(path: string): string {
   )
 }
 
-function maskedHeaders({ headers }: RawRequest): string {
+function maskedHeaders({ headers }: RawRequest, hidden: (text: string) => string): string {
   let json = ''
   for (const name in headers) {
-    const value = isSecret(name) ? '***' : headers[name]
+    const said = headers[name]
+    const value = isSecret(name) ? '***' : Array.isArray(said) ? said.map(hidden) : said && hidden(said)
     json += `${json === '' ? '{' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`
   }
   return json === '' ? '{}' : `${json}}`

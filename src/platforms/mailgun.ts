@@ -24,6 +24,7 @@ export default definePlatform({
     token: sharedToken(),
   },
 
+  nonce: (request) => headerText(signatureIn(request), 'token'),
   priorities: MAIL_PRIORITIES,
 
   deliveryId: ({ payload }) => mailId({ headers: headersOf(fieldsOf(payload)) }),

@@ -8,8 +8,8 @@ import { sentence } from './sqlite-inspect.ts'
 import { DELIVERY, deliveryOf, numberOrNull, textOrNull } from './sqlite-rows.ts'
 import type { Anchor, AuditReader, AuditRow, AuditStart } from './store.ts'
 
-/** The schema that brought the chain. */
-const CHAIN_SCHEMA = 3
+/** The schema whose columns are read here. */
+const CHAIN_SCHEMA = 5
 
 /** The questions of AuditReader, answered at once. */
 export function auditQueries(db: DatabaseSync) {
@@ -100,7 +100,9 @@ export function openAudit(directory: string): AuditReader & { close: () => void 
     const queries = saying(() => {
       assertOurs(db, path)
       if (schemaVersion(db) >= CHAIN_SCHEMA) return auditQueries(db)
-      throw new StoreError(`${path} is from before the audit log was chained; start the server once and it begins`)
+      throw new StoreError(
+        `${path} was written by an older TicketFlow; start the server once, and it is brought up to date`,
+      )
     })
     return {
       checkpoint: async () => saying(queries.checkpoint),

@@ -50,6 +50,7 @@ export function createDeliveries(sql: Statements, head: Head) {
       verdict.answer,
       salt,
       link,
+      entry.replayOf,
     )
     if (changes !== 1) return null
     last = { entry, salt, before: head.link }
@@ -116,6 +117,7 @@ const entryOf = (id: number, delivery: NewDelivery, verdict: Verdict): AuditEntr
   reason: verdict.reason,
   ticketId: verdict.ticketId,
   durationUs: microsecondsSince(delivery.receivedAt),
+  replayOf: delivery.replayOf,
 })
 
 const microsecondsSince = (time: number) =>

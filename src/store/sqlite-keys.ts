@@ -3,11 +3,9 @@ import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 
 import { type ApiKey, SCOPES } from '../core/key.ts'
-import { integer, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import { createWatch, type Watch } from './sqlite-watch.ts'
 import type { KeyStore } from './store.ts'
-
-/** How soon a key that another process made or revoked is known here. */
-const WATCH_MS = 1000
 
 const KeyRow = z.object({
   id: z.string(),
@@ -22,7 +20,7 @@ const KeyRow = z.object({
 })
 
 /** The API keys of a store. Short commits of their own, because the command line makes keys while the server runs. */
-export function createKeys(db: DatabaseSync): KeyStore {
+export function createKeys(db: DatabaseSync, watch: Watch): KeyStore {
   const sql = {
     all: db.prepare('select * from api_keys order by created_at, id'),
     insert: db.prepare(
@@ -31,18 +29,16 @@ export function createKeys(db: DatabaseSync): KeyStore {
     revoke: db.prepare('update api_keys set revoked_at = ? where id = ? and revoked_at is null'),
     used: db.prepare('update api_keys set last_used_at = ? where id = ?'),
   }
-  const listeners = new Set<() => void>()
-  const changed = () => listeners.forEach((listener) => listener())
 
   return {
     keys: async () => sql.all.all().map(keyOf),
     addKey: async ({ id, hash, name, scopes, rate, createdAt, expiresAt }) => {
       sql.insert.run(id, hash, name, scopes.join(' '), rate, createdAt, expiresAt)
-      changed()
+      watch.changed()
     },
     revokeKey: async (id, at) => {
       const { changes } = sql.revoke.run(at, id)
-      if (changes === 1) changed()
+      if (changes === 1) watch.changed()
       return changes === 1
     },
     noteUse: async (uses) => {
@@ -56,21 +52,7 @@ export function createKeys(db: DatabaseSync): KeyStore {
         throw error
       }
     },
-    onKeysChanged: (listener) => {
-      listeners.add(listener)
-      // Counts the commits of other connections: those of the command line.
-      let version = integer(db, 'pragma data_version')
-      const timer = setInterval(() => {
-        const now = integer(db, 'pragma data_version')
-        if (now !== version) listener()
-        version = now
-      }, WATCH_MS)
-      timer.unref()
-      return () => {
-        listeners.delete(listener)
-        clearInterval(timer)
-      }
-    },
+    onKeysChanged: watch.subscribe,
   }
 }
 
@@ -93,5 +75,5 @@ function keyOf(row: unknown): ApiKey {
 export function openSqliteKeys(directory: string): KeyStore & { close: () => void } {
   prepareDirectory(directory)
   const db = openStore(storePath(directory))
-  return { ...createKeys(db), close: () => db.close() }
+  return { ...createKeys(db, createWatch(db)), close: () => db.close() }
 }

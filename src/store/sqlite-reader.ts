@@ -1,14 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite'
 
+import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import type { SearchIndex } from './sqlite-index.ts'
-import { DELIVERY, deliveryOf, numberOrNull, textOrNull, ticketOf, ticketRow } from './sqlite-rows.ts'
-import type { DeliveryQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
+import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './sqlite-rows.ts'
+import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 export type SqliteReader = ReturnType<typeof createReader>
 
 const NEWEST = Number.MAX_SAFE_INTEGER
+
+// As the index deliveries_source has it, or it is not used.
+const REGISTERED = `source not glob 'key:*' and source not in ('open', 'unknown')`
+const isRegistered = (source: string) => !source.startsWith('key:') && source !== 'open' && source !== 'unknown'
 
 /** All questions to the store, answered from a connection of its own that never waits for the writer. */
 export function createReader(db: DatabaseSync, index: SearchIndex) {
@@ -27,6 +32,22 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     others: db.prepare(
       `select ${DELIVERY} from deliveries where outcome = ? and outcome <> 'created' and id < ? order by id desc limit ?`,
     ),
+    ofSource: db.prepare(`
+      select ${DELIVERY} from deliveries where source = ?1 and ${REGISTERED} and id < ?2 and (?3 is null or outcome = ?3)
+      order by id desc limit ?4`),
+    ofOther: db.prepare(`
+      select ${DELIVERY} from deliveries where source = ?1 and id < ?2 and (?3 is null or outcome = ?3)
+      order by id desc limit ?4`),
+    lastOf: db.prepare(`
+      select count(*) as count, coalesce(min(id), 1) - 1 as after from
+        (select id from deliveries where source = ? and ${REGISTERED} order by id desc limit ?)`),
+    wholeOf: db.prepare(`
+      select ${DELIVERY}, body, link from deliveries where source = ? and ${REGISTERED} and id > ? order by id limit ?`),
+    replayable: db.prepare(`
+      select id from deliveries d where id > ?1 and outcome = ?2 and (?3 is null or source = ?3) and replay_of is null
+        and (?2 <> 'rejected' or not exists (
+          select 1 from deliveries r where r.replay_of = d.id and r.replay_of is not null and r.outcome <> 'rejected'))
+      order by id limit ?4`),
     delivery: db.prepare(`select ${DELIVERY}, body, link from deliveries where id = ?`),
   }
 
@@ -61,7 +82,11 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     return [created, ...sql.timeline.all(id).map(entryOf)]
   }
 
-  function deliveries({ outcome, before = NEWEST, limit }: DeliveryQuery): StoredDelivery[] {
+  function deliveries({ outcome, source, before = NEWEST, limit }: DeliveryQuery): StoredDelivery[] {
+    if (source !== undefined) {
+      const statement = isRegistered(source) ? sql.ofSource : sql.ofOther
+      return statement.all(source, before, outcome ?? null, limit).map(deliveryOf)
+    }
     if (outcome === undefined) return sql.deliveries.all(before, limit).map(deliveryOf)
     if (outcome === 'created') return sql.created.all(before, limit).map(deliveryOf)
     return sql.others.all(outcome, before, limit).map(deliveryOf)
@@ -69,12 +94,39 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
 
   function delivery(id: number): WholeDelivery | null {
     const row = sql.delivery.get(id)
-    if (row === undefined) return null
-    const body = row['body'] as string | Uint8Array | null // the writer binds nothing else
-    return { ...deliveryOf(row), body, link: textOrNull(row['link']) }
+    return row === undefined ? null : wholeOf(row)
   }
 
-  return { ticket, tickets, timeline, deliveries, delivery, ...auditQueries(db) }
+  function heldTicket(id: number): Stored | null {
+    const row = sql.ticket.get(id)
+    return row === undefined ? null : storedOf(ticketRow(row))
+  }
+
+  function lastOf(source: string, last: number): { count: number; after: number } {
+    const row = sql.lastOf.get(source, last)
+    return { count: Number(row?.['count']), after: Number(row?.['after']) }
+  }
+
+  const replayable = ({ outcome, source = '', after, limit }: ReplayQuery): number[] =>
+    sql.replayable.all(after, outcome, source || null, limit).map((row) => Number(row['id']))
+
+  return {
+    ticket,
+    heldTicket,
+    tickets,
+    timeline,
+    deliveries,
+    delivery,
+    replayable,
+    lastOf,
+    wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
+    ...auditQueries(db),
+  }
+}
+
+function wholeOf(row: Row): WholeDelivery {
+  const body = row['body'] as string | Uint8Array | null // the writer binds nothing else
+  return { ...deliveryOf(row), body, link: textOrNull(row['link']) }
 }
 
 type Row = Record<string, unknown>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+import type { SenderSaid, Stored } from '../core/merge.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, type Ticket } from '../core/ticket.ts'
 import type { Outcome, StoredDelivery } from './store.ts'
@@ -49,9 +50,14 @@ export function ticketOf(row: TicketRow): Ticket {
   }
 }
 
+export function storedOf(row: TicketRow): Stored {
+  const said = row.sender_said === null ? {} : (JSON.parse(row.sender_said) as SenderSaid) // written by the writer alone
+  return { ticket: ticketOf(row), said, sentUpdatedAt: row.sent_updated_at }
+}
+
 /** The columns of deliveryOf. */
 export const DELIVERY = `id, received_at, source, address, method, path, headers, body_size, body_sha256, request_id, platform,
-  idempotency_key, outcome, status, reason, ticket_id, duration_us`
+  idempotency_key, outcome, status, reason, ticket_id, duration_us, replay_of`
 
 export const textOrNull = (value: unknown) => (value === null ? null : String(value))
 export const numberOrNull = (value: unknown) => (value === null ? null : Number(value))
@@ -75,5 +81,6 @@ export function deliveryOf(row: Record<string, unknown>): StoredDelivery {
     reason: textOrNull(row['reason']),
     ticketId: numberOrNull(row['ticket_id']),
     durationUs: Number(row['duration_us']),
+    replayOf: numberOrNull(row['replay_of']),
   }
 }

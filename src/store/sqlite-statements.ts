@@ -21,13 +21,20 @@ export function statements(db: DatabaseSync) {
     insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
     insertDelivery: db.prepare(`
       insert into deliveries (id, received_at, source, address, method, path, headers, body, body_size, body_sha256,
-        request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer, salt, link)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer, salt, link,
+        replay_of)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       on conflict (source, idempotency_key) where idempotency_key is not null do nothing`),
     delivery: db.prepare('select id, ticket_id, answer from deliveries where id = ?'),
     deliveryByKey: db.prepare(
       'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?',
     ),
+    playedBefore: db.prepare(
+      'select id, ticket_id, answer from deliveries where id = ?1 or replay_of = ?1 order by id',
+    ),
+    otherEntries: db.prepare(`
+      select 1 from timeline where ticket_id = ?1 and delivery_id is not null and delivery_id <> ?2
+        and delivery_id not in (select id from deliveries where replay_of = ?2) limit 1`),
     amendDelivery: db.prepare(
       'update deliveries set outcome = ?, status = ?, reason = ?, ticket_id = ?, answer = ?, link = ? where id = ?',
     ),

@@ -6,12 +6,12 @@ import {
   applyDraft,
   asReply,
   newTicket,
-  type SenderSaid,
   type Stored,
   type StoredDraft,
 } from '../core/merge.ts'
+import { applyRemap, type Remap } from '../core/rederive.ts'
 import { type Comment, type Ticket, type TicketChange, ticketJson } from '../core/ticket.ts'
-import { ticketOf, type TicketRow, ticketRow } from './sqlite-rows.ts'
+import { storedOf, ticketOf, type TicketRow, ticketRow } from './sqlite-rows.ts'
 import type { Statements } from './sqlite-statements.ts'
 import type { NewDelivery, Outcome } from './store.ts'
 
@@ -26,7 +26,7 @@ export type Upserted = {
 }
 
 /** The delivery that a draft came with, and what tells it from another about the same ticket. */
-export type Arrival = { deliveryId: number; delivery: NewDelivery; fingerprint: string }
+export type Arrival = { deliveryId: number; delivery: NewDelivery; fingerprint: string | null }
 
 /** What happens to tickets and their timelines. Each function runs within a transaction of its caller's. */
 export function createTickets(sql: Statements, ids: { ticket: number }) {
@@ -102,6 +102,24 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     }
   }
 
+  /**
+   * Applies a draft once more to the ticket that it made or changed before. Where nothing else has come since, it says
+   * what the ticket is, however its kind of event would count as late.
+   */
+  function playAgain(
+    ticketId: number,
+    draft: StoredDraft,
+    { origin, ...arrival }: Arrival & { origin: number },
+  ): Upserted {
+    const found = draft.event === null ? null : ticketOfEvent(draft)
+    const { row, draft: told } = found ?? { row: ticketRow(sql.ticketById.get(ticketId)), draft }
+    const isNewest = sql.otherEntries.get(row.id, origin) === undefined
+    const isNews = isNewest && told.event?.kind === 'created'
+    const event = isNews && told.event !== null ? { ...told.event, kind: 'updated' as const } : told.event
+    const isPast = !isNewest && told.sentUpdatedAt === null
+    return update(row, { ...told, event, isPast }, { ...arrival, fingerprint: null })
+  }
+
   /** Whether this comment, in these words, is on the timeline already. */
   function isKnown(ticketId: number, comment: Comment | null): boolean {
     const key = commentKey(comment)
@@ -110,6 +128,7 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
 
   /** The delivery that brought this very body about this ticket before, unless it may mean something new by now. */
   function earlierDelivery(row: TicketRow, draft: StoredDraft, { delivery, fingerprint }: Arrival): number | undefined {
+    if (fingerprint === null) return undefined // played again on purpose
     const entry = sql.entryByFingerprint.get(row.id, fingerprint)
     if (entry === undefined && row.fingerprint !== fingerprint) return undefined
     const saidAt = entry === undefined ? row.created_at : Number(entry['at'])
@@ -134,6 +153,22 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     return ticket
   }
 
+  /** Lays what another mapping makes of a ticket over it; whether that changed it. */
+  function remap(to: Remap, { at, actor }: { at: number; actor: string }): boolean {
+    const found = sql.ticketById.get(to.ticketId)
+    if (found === undefined) return false
+    const row = ticketRow(found)
+    const before = storedOf(row)
+    const { ticket, said, changes, kept } = applyRemap(before, to, at)
+    const isChanged = Object.keys(changes).length > 0
+    if (isChanged) {
+      const entry = { at, actor, kind: 'remapped', deliveryId: null, fingerprint: null, comment: null }
+      addEntry({ ticketId: row.id, changes, ...entry })
+    }
+    if (isChanged || kept.length > 0) saveTicket(row, { ...before, ticket, said })
+    return isChanged
+  }
+
   /**
    * The text that a delivery was answered with. A ticket that still stands as it was made is its own answer;
    * saveTicket keeps the text before the first change.
@@ -155,7 +190,7 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     )
   }
 
-  function insertTicket(ticket: Ticket, draft: StoredDraft, deliveryId: number, fingerprint: string): boolean {
+  function insertTicket(ticket: Ticket, draft: StoredDraft, deliveryId: number, fingerprint: string | null): boolean {
     const { changes } = sql.insertTicket.run(
       ticket.id,
       ...contentOf(ticket),
@@ -188,7 +223,7 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     sql.insertEntry.run(ticketId, at, kind, actor, deliveryId, JSON.stringify(changes), fingerprint, said, key)
   }
 
-  return { upsert, change, answerOf }
+  return { upsert, playAgain, change, remap, answerOf }
 }
 
 /** What a ticket says, in the order in which both statements that write one bind it. */
@@ -217,11 +252,6 @@ const UNKNOWN_TICKET: Upserted = {
   title: '',
   answer: JSON.stringify({ status: 'ignored', reason: 'unknown_ticket' }),
   replayed: false,
-}
-
-function storedOf(row: TicketRow): Stored {
-  const said = row.sender_said === null ? {} : (JSON.parse(row.sender_said) as SenderSaid) // written by saveTicket alone
-  return { ticket: ticketOf(row), said, sentUpdatedAt: row.sent_updated_at }
 }
 
 /** What an update came to in the audit log: words that are new count before fields that are. */

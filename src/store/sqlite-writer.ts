@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 
+import type { Remap } from '../core/rederive.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { createDeliveries, type Verdict } from './sqlite-deliveries.ts'
 import { integer } from './sqlite-files.ts'
@@ -72,16 +73,19 @@ export function createWriter(db: DatabaseSync) {
       const deliveryId = record(isFirst ? delivery : { ...delivery, idempotencyKey: null }, verdict)
       return { deliveryId, outcome: 'ignored', ticketId: null, answer, replayed: false, keyReused: false }
     }
+    if (delivery.replayOf !== null) {
+      const made = madeBefore(delivery.replayOf)
+      if (made.size > 0) return playAgain(submission, delivery.replayOf, made)
+    }
     // Taken as if new: the unique index on the key says whether it is.
     const asNew: Verdict = { ...NO_TICKET, outcome: 'created', status: 200, ticketId: ids.ticket + 1 }
     const deliveryId = deliveries.add(delivery, asNew)
     if (deliveryId === null) return repeat(submission)
     if (submission.kind === 'batch') return submitBatch(deliveryId, delivery, submission.items)
-
     const result = tickets.upsert(submission.draft, {
       deliveryId,
       delivery,
-      fingerprint: delivery.bodySha256,
+      fingerprint: delivery.fingerprint ?? delivery.bodySha256,
     })
     if (result.outcome !== 'created') deliveries.amend(deliveryId, { ...result, status: 200 })
     const { outcome, ticketId, answer, replayed } = result
@@ -117,18 +121,53 @@ export function createWriter(db: DatabaseSync) {
     }
   }
 
-  function submitBatch(deliveryId: number, delivery: NewDelivery, items: readonly Item[]): Receipt {
+  /** The tickets that a delivery and its replays have made or found so far, by their place in its body. */
+  function madeBefore(origin: number): Map<number, number> {
+    const made = new Map<number, number>()
+    for (const row of sql.playedBefore.all(origin)) {
+      if (row['ticket_id'] !== null) made.set(0, Number(row['ticket_id']))
+      else for (const [index, ticketId] of ticketsIn(row['answer'])) made.set(index, ticketId)
+    }
+    return made
+  }
+
+  /** A delivery whose tickets are here: it changes them, and makes none of them again. */
+  function playAgain(
+    submission: Exclude<Submission, { kind: 'refusal' | 'ignored' }>,
+    origin: number,
+    made: ReadonlyMap<number, number>,
+  ): Receipt {
+    const delivery = { ...submission.delivery, idempotencyKey: null }
+    const deliveryId = record(delivery, { ...NO_TICKET, outcome: 'updated', status: 200 })
+    if (submission.kind === 'batch') return submitBatch(deliveryId, delivery, submission.items, { origin, made })
+    const ticketId = made.get(0)
+    const arrival = { deliveryId, delivery, fingerprint: delivery.fingerprint ?? delivery.bodySha256 }
+    const result =
+      ticketId === undefined
+        ? tickets.upsert(submission.draft, arrival)
+        : tickets.playAgain(ticketId, submission.draft, { ...arrival, origin })
+    deliveries.amend(deliveryId, { ...result, status: 200 })
+    return { deliveryId, outcome: result.outcome, ticketId: result.ticketId, answer: result.answer, ...ONCE }
+  }
+
+  function submitBatch(
+    deliveryId: number,
+    delivery: NewDelivery,
+    items: readonly Item[],
+    before: { origin: number; made: ReadonlyMap<number, number> } | null = null,
+  ): Receipt {
     const created: { index: number; ticket_id: number; title: string }[] = []
     const failed: { index: number; error: string }[] = []
     const ignored: { index: number; reason: string }[] = []
     items.forEach((item, index) => {
       if ('error' in item) return failed.push({ index, error: item.error })
       if ('ignored' in item) return ignored.push({ index, reason: item.ignored })
-      const { ticketId, title, reason } = tickets.upsert(item.draft, {
-        deliveryId,
-        delivery,
-        fingerprint: item.fingerprint,
-      })
+      const arrival = { deliveryId, delivery, fingerprint: item.fingerprint }
+      const known = before?.made.get(index)
+      const { ticketId, title, reason } =
+        before === null || known === undefined
+          ? tickets.upsert(item.draft, arrival)
+          : tickets.playAgain(known, item.draft, { ...arrival, origin: before.origin })
       if (ticketId === null) return ignored.push({ index, reason: reason ?? '' })
       return created.push({ index, ticket_id: ticketId, title })
     })
@@ -148,6 +187,11 @@ export function createWriter(db: DatabaseSync) {
   /** Applies a person's change; null when there is no such ticket. */
   function changeTicket(id: number, change: TicketChange, by: { at: number; actor: string }): Ticket | null {
     return transaction(() => tickets.change(id, change, by))
+  }
+
+  /** All of them, or none. */
+  function remap(remaps: readonly Remap[], by: { at: number; actor: string }): number {
+    return transaction(() => remaps.filter((one) => tickets.remap(one, by)).length)
   }
 
   function record(delivery: NewDelivery, verdict: Verdict): number {
@@ -173,10 +217,18 @@ export function createWriter(db: DatabaseSync) {
     transaction(() => sql.probe.run(now, bytes))
   }
 
-  return { submit, changeTicket, prune, probe }
+  return { submit, changeTicket, remap, prune, probe }
 }
 
 const NO_TICKET = { reason: null, ticketId: null, answer: null }
+const ONCE = { replayed: false, keyReused: false }
+
+/** The tickets that a batch was answered with, by their place in it. */
+function ticketsIn(answer: unknown): [index: number, ticketId: number][] {
+  if (typeof answer !== 'string' || !answer.startsWith('{"created_count":')) return []
+  const { created_tickets: created } = JSON.parse(answer) as { created_tickets: { index: number; ticket_id: number }[] }
+  return created.map(({ index, ticket_id: ticketId }) => [index, ticketId])
+}
 
 const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
   deliveryId,

@@ -2,7 +2,9 @@ import { AppError } from '../core/errors.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { lockDirectory, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createKeys } from './sqlite-keys.ts'
+import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
+import { createWatch } from './sqlite-watch.ts'
 import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
 import type { Store, Submission } from './store.ts'
 
@@ -28,6 +30,7 @@ export async function openSqliteStore(options: {
   try {
     const db = openStore(storePath(directory))
     const writer = createWriter(db)
+    const watch = createWatch(db)
     const reader = await startReader(directory, onDeath)
     let failing = false
 
@@ -54,10 +57,14 @@ export async function openSqliteStore(options: {
 
     return {
       ticket: (id) => reader.ticket(id),
+      heldTicket: (id) => reader.heldTicket(id),
       tickets: (query) => reader.tickets(query),
       timeline: (id) => reader.timeline(id),
       deliveries: (query) => reader.deliveries(query),
       delivery: (id) => reader.delivery(id),
+      replayable: (query) => reader.replayable(query),
+      lastOf: (source, last) => reader.lastOf(source, last),
+      wholeOf: (source, after, limit) => reader.wholeOf(source, after, limit),
       checkpoint: () => reader.checkpoint(),
       auditPage: (after, limit) => reader.auditPage(after, limit),
       auditStart: () => reader.auditStart(),
@@ -67,7 +74,9 @@ export async function openSqliteStore(options: {
         return settled.receipt
       },
       changeTicket: (id, change, actor) => durably(() => writer.changeTicket(id, change, { at: Date.now(), actor })),
-      keyStore: createKeys(db),
+      remap: (remaps, actor) => durably(() => writer.remap(remaps, { at: Date.now(), actor })),
+      keyStore: createKeys(db, watch),
+      sourceStore: createSourceStore(db, watch),
       prune: async (before) => {
         let pruned = 0
         for (;;) {

@@ -1,7 +1,9 @@
 import type { AuditEntry, Checkpoint } from '../core/audit.ts'
 import type { ApiKey } from '../core/key.ts'
-import type { StoredDraft } from '../core/merge.ts'
+import type { Stored, StoredDraft } from '../core/merge.ts'
 import type { Priority } from '../core/priority.ts'
+import type { Remap } from '../core/rederive.ts'
+import type { Source } from '../core/source.ts'
 import type { Status, Ticket, TicketChange, TimelineEntry } from '../core/ticket.ts'
 
 export const OUTCOMES = ['created', 'updated', 'commented', 'duplicate', 'ignored', 'rejected'] as const
@@ -21,8 +23,12 @@ export type NewDelivery = {
   body: string | Uint8Array | null
   /** Of the body as it was received (after inflating), in bytes. */
   bodySize: number
-  /** Hex. */
+  /** Hex, of the body as it is kept. */
   bodySha256: string
+  /** What tells its body from another about the same ticket, where the hash of the kept one does not; else null. */
+  fingerprint: string | null
+  /** Hex, of the body as it was received, where that is another. Never stored. */
+  receivedSha256: string | null
   requestId: string
   platform: string | null
   /** Unique within the source; null when the sender gave none. */
@@ -32,6 +38,8 @@ export type NewDelivery = {
    * first; a key that the sender chose promises the same body.
    */
   keyIsPlatforms: boolean
+  /** The delivery that this one plays again. */
+  replayOf: number | null
 }
 
 /** One ticket of a submission, or the reason why this item of a batch is none. */
@@ -71,9 +79,20 @@ export type TicketQuery = {
   limit: number
 }
 
-export type DeliveryQuery = { outcome?: Outcome | undefined; before?: number | undefined; limit: number }
+export type DeliveryQuery = {
+  outcome?: Outcome | undefined
+  source?: string | undefined
+  before?: number | undefined
+  limit: number
+}
 
-export type StoredDelivery = Omit<NewDelivery, 'body' | 'bodySha256' | 'keyIsPlatforms'> & {
+/** Which deliveries to play again: of this outcome and source, after this one. */
+export type ReplayQuery = { outcome: Outcome; source?: string | undefined; after: number; limit: number }
+
+export type StoredDelivery = Omit<
+  NewDelivery,
+  'body' | 'bodySha256' | 'fingerprint' | 'receivedSha256' | 'keyIsPlatforms'
+> & {
   id: number
   outcome: Outcome
   status: number
@@ -88,6 +107,8 @@ type TicketReader = {
   ticket: (id: number) => Promise<Ticket | null>
   /** Newest first, one more than `limit` when there is a next page. */
   tickets: (query: TicketQuery) => Promise<Ticket[]>
+  /** A ticket with what its sender last said of the fields that a person changed since. */
+  heldTicket: (id: number) => Promise<Stored | null>
   /** Oldest first; null when there is no such ticket. */
   timeline: (id: number) => Promise<TimelineEntry[] | null>
 }
@@ -102,6 +123,15 @@ export type WholeDelivery = StoredDelivery & {
 export type DeliveryReader = {
   deliveries: (query: DeliveryQuery) => Promise<StoredDelivery[]>
   delivery: (id: number) => Promise<WholeDelivery | null>
+  /**
+   * Numbers of deliveries, oldest first, without those that play others again, and of refused ones without those that a
+   * replay has mended.
+   */
+  replayable: (query: ReplayQuery) => Promise<number[]>
+  /** How many deliveries a source has, at most `last`, and the number before the oldest of these. */
+  lastOf: (source: string, last: number) => Promise<{ count: number; after: number }>
+  /** A source's deliveries after this one, oldest first, with their bodies. */
+  wholeOf: (source: string, after: number, limit: number) => Promise<WholeDelivery[]>
 }
 
 /** A row of the audit log with what the chain needs of it. */
@@ -147,6 +177,22 @@ export type KeyStore = {
   onKeysChanged: (listener: () => void) => () => void
 }
 
+/** Registered senders, which another process may change at any time. */
+export type SourceStore = {
+  /** Oldest first, disabled and deleted ones too. */
+  sources: () => Promise<Source[]>
+  /** False when the id is taken; that of a deleted source is not. */
+  addSource: (source: Pick<Source, 'id' | 'settings' | 'secrets' | 'createdAt'>) => Promise<boolean>
+  /** False when there is no such source, or somebody changed it after `seenAt`, its updatedAt. */
+  updateSource: (
+    source: Pick<Source, 'id' | 'settings' | 'secrets' | 'updatedAt' | 'disabledAt'>,
+    seenAt: number,
+  ) => Promise<boolean>
+  removeSource: (id: string, at: number) => Promise<boolean>
+  /** As onKeysChanged. */
+  onSourcesChanged: (listener: () => void) => () => void
+}
+
 /**
  * Everything that is kept. The guarantees that every engine owes, and that `test/contract/store.ts` holds it to:
  * a promise of `submit` or `changeTicket` resolves only after the commit is on disk; ticket, history, delivery and
@@ -155,10 +201,12 @@ export type KeyStore = {
  */
 export type Store = TicketReader &
   DeliveryReader &
-  AuditReader & { keyStore: KeyStore } & {
+  AuditReader & { keyStore: KeyStore; sourceStore: SourceStore } & {
     submit: (submission: Submission) => Promise<Receipt>
     /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
     changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>
+    /** Lays these differences over their tickets, all or none; returns how many tickets that changed. */
+    remap: (remaps: readonly Remap[], actor: string) => Promise<number>
     /**
      * Forgets the oldest deliveries, up to the first that was received at this time (ms) or after; returns how many
      * went. What is left is one piece, so that its chain can still be followed.

@@ -20,6 +20,8 @@ function requestOf({ headers, raw_body: body, url }: Fixture): RawRequest {
   const { pathname, search } = new URL(url)
   return {
     id: 'r',
+    sourceId: null,
+    url,
     receivedAt: NOW,
     address: '127.0.0.1',
     method: 'POST',
@@ -29,7 +31,7 @@ function requestOf({ headers, raw_body: body, url }: Fixture): RawRequest {
   }
 }
 
-const signed = (fixture: Fixture): SignedRequest => ({ ...requestOf(fixture), url: fixture.url })
+const signed = (fixture: Fixture): SignedRequest => requestOf(fixture)
 
 function readAll(fixture: Fixture) {
   const request = requestOf(fixture)

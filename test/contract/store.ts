@@ -51,6 +51,9 @@ const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
     platform: 'flat',
     idempotencyKey: null,
     keyIsPlatforms: false,
+    fingerprint: null,
+    receivedSha256: null,
+    replayOf: null,
     ...over,
   }
 }

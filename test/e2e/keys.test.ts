@@ -3,43 +3,18 @@ import { join } from 'node:path'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import { type Ask, ask, basic, bearer, until } from '../ask.ts'
 import { ticketflow } from '../cli.ts'
 import { discard, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
 const TICKET = { title: 'a', description: 'b' }
 const DAY_MS = 86_400_000
 
-type Ask = { method?: string; body?: unknown; headers?: Record<string, string> }
-
-async function ask(url: string, { method = 'GET', body, headers = {} }: Ask = {}) {
-  const request = {
-    method,
-    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  }
-  const response = await fetch(url, request)
-  const text = await response.text()
-  return { status: response.status, headers: response.headers, json: text.startsWith('{') ? JSON.parse(text) : text }
-}
-const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
-const basic = (user: string, password: string) => ({
-  authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
-})
-
 async function create(server: TestServer, ...args: string[]): Promise<{ id: string; secret: string }> {
   const env = { TICKETFLOW_DATA_DIR: server.dataDir }
   const { code, stdout, stderr } = await ticketflow(['keys', 'create', ...args, '--json'], env)
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   return JSON.parse(stdout)
-}
-
-/** Asks until the server has heard of what the command line did, which takes it up to a second. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 60; tries += 1) {
-    if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  expect.fail('the server has not heard of it in three seconds')
 }
 
 describe('a server with keys', () => {

@@ -41,6 +41,7 @@ describe('the canonical text', () => {
     reason: null,
     ticketId: 3,
     durationUs: 950,
+    replayOf: null,
   }
   const SEAL_TEXT = `["salt","192.0.2.1","/api/integrations/webhook?a=\\"b\\"","{\\"host\\":\\"x\\"}","${entry.bodySha256}",true,"r-1","Größe 😀",null]`
 
@@ -52,8 +53,14 @@ describe('the canonical text', () => {
     expect(linkOf(GENESIS, entry, seal)).toBe('118899e9af3b47de8c6dc6937e5374d1f749777a585cfb3690d863cd5cb3788b')
   })
 
+  test('a delivery that plays another again commits to that one', () => {
+    const seal = sealOf(entry, 'salt')
+    const text = `["${GENESIS}",7,1763888760000,"open","POST",2,null,"created",200,3,950,"${seal}",4]`
+    expect(linkOf(GENESIS, { ...entry, replayOf: 4 }, seal)).toBe(hash('sha256', text))
+  })
+
   test('changes with each thing that a row says', () => {
-    const all = { ...entry, platform: 'jira', reason: 'r' }
+    const all = { ...entry, platform: 'jira', reason: 'r', replayOf: 4 }
     const link = (row: typeof all) => linkOf(GENESIS, row, sealOf(row, 'salt'))
     for (const [field, value] of Object.entries(all)) {
       const other = typeof value === 'number' ? value + 1 : typeof value === 'boolean' ? !value : `${value} `
@@ -125,6 +132,9 @@ function submit(store: Store, { body = '{}', ...over }: Partial<NewDelivery> & {
     platform: 'flat',
     idempotencyKey: null,
     keyIsPlatforms: false,
+    fingerprint: null,
+    receivedSha256: null,
+    replayOf: null,
     ...over,
   }
   return store.submit({ kind: 'refusal', delivery, status: 400, reason: 'no' })
@@ -271,6 +281,7 @@ function rewrite(from: number, to: number): void {
       reason: text('reason'),
       ticketId: null,
       durationUs: Number(row['duration_us']),
+      replayOf: null,
     }
     const link = linkOf(before, entry, sealOf(entry, text('salt')))
     db.prepare('update deliveries set link = ? where id = ?').run(link, id)
@@ -365,7 +376,7 @@ test('a store from before the chain is taken on: its rows are not covered, the n
   )
   for (let id = 1; id <= 3; id += 1) insert.run(id)
   db.close()
-  expect(() => openAudit(directory)).toThrow(/from before the audit log was chained; start the server once/)
+  expect(() => openAudit(directory)).toThrow(/written by an older TicketFlow; start the server once/)
 
   await withStore(async (store) => {
     expect(await store.checkpoint()).toBeNull()

@@ -193,7 +193,7 @@ test('SendGrid’s fields are read each in its own charset', () => {
     ['envelope', '{"to":["support@acme.example"],"from":"a@a.example"}'],
     ['charsets', '{"subject":"iso-2022-jp","text":"windows-1252","from":"UTF-8"}'],
   ])
-  const request = { id: '', receivedAt: NOW, address: '', path: '/', ...requestOf(body) }
+  const request = { id: '', sourceId: null, receivedAt: NOW, address: '', path: '/', ...requestOf(body) }
   const payload = parseBody(request, body)
   if (!isObject(payload)) throw new Error('no fields')
   expect(sendgrid.recognises(payload, HEADERS)).toBe(true)

@@ -117,6 +117,8 @@ const HEADERS = ['Message-ID', 'In-Reply-To', 'References', 'From', 'To', 'Subje
 const incoming = (payload: Record<string, unknown>) => ({ headers: {}, payload })
 const request = (type: string) => ({
   id: '',
+  sourceId: null,
+  url: '',
   receivedAt: 0,
   address: '',
   method: 'POST',

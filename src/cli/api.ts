@@ -1,0 +1,43 @@
+import { readConfig } from '../config.ts'
+import { AppError, fail } from '../core/errors.ts'
+import { isObject } from '../core/json.ts'
+import { baseOf, createCall, type OnLine, Unreachable } from './check-call.ts'
+
+export type ServerOptions = { url: string; key?: string; timeout: number }
+
+/** The API of a running server. What is not 2xx is thrown as what the server says of it. */
+export function createApi({ url, key, timeout }: ServerOptions) {
+  const base = baseOf(url) ?? fail('malformed', `${url} is no address; give one like http://127.0.0.1:8000`)
+  const call = createCall(base, timeout, key ?? readConfig().adminKey ?? undefined)
+
+  async function send(path: string, request: Parameters<typeof call>[2]): Promise<Record<string, unknown>> {
+    try {
+      const { status, json } = await call('POST', path, request)
+      const said = isObject(json) ? json : {}
+      if (status >= 200 && status < 300) return said
+      const hint = status === 401 ? '; give one with --key, or set TICKETFLOW_ADMIN_KEY' : ''
+      throw new AppError('malformed', `${String(said['detail'] ?? `The server answered ${status}`)}${hint}`)
+    } catch (error) {
+      if (error instanceof Unreachable) throw new AppError('unavailable', error.message)
+      throw error
+    }
+  }
+
+  return {
+    post: (path: string, body: unknown) => send(path, { body }),
+
+    /** For what takes long: the server tells meanwhile how far it is. */
+    follow: async (path: string, body: unknown, onProgress: (done: number, total: number) => void) => {
+      let last: Record<string, unknown> = {}
+      const onLine: OnLine = (line) => {
+        if (!isObject(line)) return
+        const progress = line['progress']
+        if (isObject(progress)) onProgress(Number(progress['done']), Number(progress['total']))
+        else last = line
+      }
+      const whole = await send(path, { body, headers: { accept: 'application/x-ndjson' }, onLine })
+      if (isObject(last['error'])) throw new AppError('malformed', String(last['error']['detail']))
+      return isObject(last['result']) ? last['result'] : whole
+    },
+  }
+}

@@ -1,0 +1,26 @@
+import { InvalidArgumentError } from 'commander'
+
+export const SETTINGS =
+  'Settings are read from the environment and from .env in the working directory; docs/operations.md lists them.'
+
+/** Lines of a command's help: what to type, and what it does. */
+export function example(...lines: [command: string, what: string][]): string {
+  const width = Math.max(...lines.map(([command]) => command.length))
+  return `\nExamples:\n${lines.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`.trimEnd()).join('\n')}`
+}
+
+/** For commander: throws what is wrong with an option's text. */
+export function seconds(text: string): number {
+  const value = Number(text)
+  if (value > 0 && value <= 3600) return value
+  throw new InvalidArgumentError('It must be a number of seconds above 0, at most 3600.')
+}
+
+/** As `seconds`. */
+export function whole(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (Number.isInteger(value) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max.toLocaleString('en-US')}.`)
+  }
+}
