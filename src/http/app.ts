@@ -12,6 +12,7 @@ import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
 import type { Store } from '../store/store.ts'
+import type { ShownKey } from '../store/receipt-key.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
@@ -21,6 +22,7 @@ import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
+import { receiptRoutes } from './receipts.ts'
 import { ticketRoutes } from './tickets.ts'
 import { webhookRoutes } from './webhook.ts'
 
@@ -44,12 +46,14 @@ export async function createApp(deps: {
   limits: Limits
   trustedProxies: string[]
   platforms: readonly Platform[]
+  receiptKeys: readonly ShownKey[]
   metrics: Metrics
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, gate, limits, trustedProxies, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, gate, limits, trustedProxies, platforms, receiptKeys } = deps
+  const { metrics, log, bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -102,6 +106,7 @@ export async function createApp(deps: {
 
   await documentation(app)
   await app.register(webhookRoutes({ intake, store, metrics, log }))
+  await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store), { prefix: '/api' })
