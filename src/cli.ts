@@ -239,6 +239,26 @@ receipt
   )
   .action(async (text: string, options) => (await import('./cli/receipt.ts')).verify(text, options))
 
+program
+  .command('erase')
+  .description('erase what is about one person, also while the server runs; the audit chain stays whole')
+  .requiredOption('--email <address>', 'the person’s address, in any case')
+  .option('--dry-run', 'count what would be erased, and change nothing')
+  .option('--json', 'print the result as JSON')
+  .addHelpText(
+    'after',
+    `\nIt can be stopped at any time and run again. Backups made before, and logs, are not touched. Exit code 1 when a ` +
+      `file of the data directory still holds the address. ${SETTINGS}`,
+  )
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow erase --email ann@example.com --dry-run', 'what there is'],
+      ['ticketflow erase --email ann@example.com', ''],
+    ),
+  )
+  .action(async (options) => (await import('./cli/erase.ts')).erase(options))
+
 await program.parseAsync()
 
 function example(...lines: [command: string, what: string][]): string {

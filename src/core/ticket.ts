@@ -80,7 +80,8 @@ export type FieldChange = { from: unknown; to: unknown }
 
 /** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
 export type TimelineEntry = {
-  kind: EventKind | 'outdated'
+  /** `erased`: what was about a person was taken out. */
+  kind: EventKind | 'outdated' | 'erased'
   at: number
   actor: string
   deliveryId: number | null

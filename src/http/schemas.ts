@@ -59,7 +59,7 @@ const Comment = z
 
 export const TimelineEntry = z
   .object({
-    kind: z.enum([...EVENT_KINDS, 'outdated']),
+    kind: z.enum([...EVENT_KINDS, 'outdated', 'erased']),
     at: timestamp,
     actor: z.string(),
     delivery_id: z.int().nullable(),
