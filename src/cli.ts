@@ -214,6 +214,52 @@ audit
   .addHelpText('after', example(['ticketflow audit checkpoint >> /mnt/elsewhere/checkpoints', 'every night']))
   .action(async (options) => (await import('./cli/audit.ts')).checkpoint(options))
 
+const receipt = program
+  .command('receipt')
+  .description('what the header TicketFlow-Receipt of an answer proves')
+  .helpCommand(false)
+
+receipt
+  .command('verify')
+  .description('hold a receipt against the body that was sent and the public key; needs no server and no network')
+  .argument('<receipt>', 'the header’s value, or a file that holds it')
+  .requiredOption('--body <file>', 'the body as it was sent, before compression; - for standard input')
+  .requiredOption('--key <file|text>', 'the public key: what the well-known address gave, JWK, PEM or base64')
+  .option('--ticket <id>', 'prove also that it is of this ticket', whole(1, Number.MAX_SAFE_INTEGER))
+  .option('--delivery <id>', 'prove also that it is of this delivery', whole(1, Number.MAX_SAFE_INTEGER))
+  .option('--link <hex>', 'prove also that this is its link in the audit log')
+  .option('--json', 'print the result as JSON')
+  .addHelpText('after', '\nExit code 1 when it does not hold.')
+  .addHelpText(
+    'after',
+    example(
+      ['curl -s https://…/.well-known/ticketflow-receipt-key > key.json', 'once, and kept'],
+      ['ticketflow receipt verify receipt.txt --body sent.json --key key.json', ''],
+      ['ticketflow receipt verify "v=1; …" --body sent.json --key key.json --ticket 42', 'that it became this ticket'],
+    ),
+  )
+  .action(async (text: string, options) => (await import('./cli/receipt.ts')).verify(text, options))
+
+program
+  .command('erase')
+  .description('erase what is about one person, also while the server runs; the audit chain stays whole')
+  .requiredOption('--email <address>', 'the person’s address, in any case')
+  .option('--dry-run', 'count what would be erased, and change nothing')
+  .option('--json', 'print the result as JSON')
+  .addHelpText(
+    'after',
+    `\nIt can be stopped at any time and run again. Backups made before, and logs, are not touched. Exit code 1 when a ` +
+      `file of the data directory still holds the address. ${SETTINGS}`,
+  )
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow erase --email ann@example.com --dry-run', 'what there is'],
+      ['ticketflow erase --email ann@example.com', ''],
+    ),
+  )
+  .action(async (options) => (await import('./cli/erase.ts')).erase(options))
+
 await program.parseAsync()
 
 function scopes(word: string, before: Scope[]): Scope[] {

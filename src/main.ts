@@ -13,6 +13,7 @@ import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
+import { openReceiptKey } from './store/receipt-key.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
@@ -27,10 +28,13 @@ export type Server = { url: string; close: () => Promise<void> }
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const { log, flush } = createLog(config.logLevel)
+  const receiptKey = openReceiptKey(config.dataDir)
+  for (const warning of receiptKey.warnings) log.warn(warning)
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
     maxQueuedBytes: QUEUE_BYTES,
+    notary: receiptKey.notary,
     onDeath: async (error) => {
       log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
       await flush()
@@ -73,6 +77,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       trustedProxies: config.trustedProxies,
       publicUrl: config.publicUrl,
       platforms: platforms.all,
+      receiptKeys: receiptKey.keys,
       metrics,
       log,
       bodyLimit: config.bodyLimit,

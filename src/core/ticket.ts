@@ -84,7 +84,8 @@ export type FieldChange = { from: unknown; to: unknown }
 
 /** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
 export type TimelineEntry = {
-  kind: EventKind | 'outdated' | 'remapped'
+  /** `erased`: what was about a person was taken out; `remapped`: another field map was applied. */
+  kind: EventKind | 'outdated' | 'remapped' | 'erased'
   at: number
   actor: string
   deliveryId: number | null

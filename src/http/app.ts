@@ -14,6 +14,7 @@ import type { Limits } from '../intake/limits.ts'
 import type { Registry } from '../intake/registry.ts'
 import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
+import type { ShownKey } from '../store/receipt-key.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { documentation } from './docs.ts'
@@ -23,6 +24,7 @@ import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
+import { receiptRoutes } from './receipts.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
 import { ticketRoutes } from './tickets.ts'
@@ -51,14 +53,14 @@ export async function createApp(deps: {
   trustedProxies: string[]
   publicUrl: string | null
   platforms: readonly Platform[]
+  receiptKeys: readonly ShownKey[]
   metrics: Metrics
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, gate, registry, timeMachine, limits, trustedProxies, publicUrl, platforms, metrics, log } =
-    deps
-  const { bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, gate, registry, timeMachine, limits, trustedProxies, publicUrl, platforms } = deps
+  const { receiptKeys, metrics, log, bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -111,6 +113,7 @@ export async function createApp(deps: {
 
   await documentation(app)
   await app.register(webhookRoutes({ intake, store, metrics, log, publicUrl }))
+  await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store, intake, gate), { prefix: '/api' })

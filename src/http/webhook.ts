@@ -61,6 +61,7 @@ export function webhookRoutes(deps: {
     if (outcome === 'created') reply.code(created)
     if (reply.statusCode === 201) reply.header('location', `/api/tickets/${ticketId}`)
     observe(request, reply, { outcome, ticket: ticketId, delivery: deliveryId })
+    if (receipt.proof !== null) reply.header('ticketflow-receipt', receipt.proof)
     if (receipt.replayed) reply.header('idempotency-replayed', 'true')
     // A few senders want another answer than the ticket.
     if (ticketId !== null && !receipt.answer.startsWith('{"id":')) {

@@ -71,7 +71,8 @@ export function auditQueries(db: DatabaseSync) {
   return { checkpoint, auditStart, auditPage }
 }
 
-function auditRow(row: Record<string, unknown>): AuditRow {
+/** Of a row with DELIVERY, salt, link, seal, and its body as a blob. */
+export function auditRow(row: Record<string, unknown>): AuditRow {
   const body = row['body'] as Uint8Array | null // cast to blob
   return {
     ...deliveryOf(row),

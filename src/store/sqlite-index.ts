@@ -7,7 +7,7 @@ import { indexPath, integer } from './sqlite-files.ts'
 import type { TicketQuery } from './store.ts'
 
 /** Raised whenever what is indexed changes: an index of another version is made anew. */
-const VERSION = 1
+const VERSION = 2
 /** Tickets that are indexed in one go; a question that comes meanwhile waits for it, about 3 ms. */
 export const CHUNK = 200
 /** A transaction of the index stays open this long, or for this many tickets: larger ones cost half as much a ticket. */
@@ -30,18 +30,47 @@ type Facet = (typeof FACETS)[number]
 const TEXT = `concat_ws(' ', title, description, user_email, user_id, external_id,
   ${FACETS.map((facet) => `'${facet}' || hex(${facet})`).join(', ')}, 'email' || hex(lower(user_email)))`
 
-/** Ticket id, TEXT and, of a changed ticket, the history entry that told. */
-type IndexedRow = [id: number, text: string, entryId: number]
+/** Ticket id, TEXT and, of a changed ticket, the history entry that told, and whether an erasure did. */
+type IndexedRow = [id: number, text: string, entryId: number, isErased: number]
+
+/** What `step` answers when something was erased: an index keeps the words of what it forgets, so it is made anew. */
+const OUTWORN = -1
 
 export type SearchIndex = ReturnType<typeof openIndex>
+
+/** See openParts. Makes the index anew, in a new file, before it would take note of an erasure. */
+export function openIndex(directory: string, store: DatabaseSync) {
+  let parts = openParts(directory, store)
+
+  function step(): number {
+    const found = parts.step()
+    if (found !== OUTWORN) return found
+    parts.close()
+    removeIndex(directory)
+    parts = openParts(directory, store)
+    return parts.step()
+  }
+
+  return {
+    step,
+    mergeStep: () => parts.mergeStep(),
+    /** Makes the next query see everything that is committed now. Throws `unavailable` when that would take too long. */
+    catchUp: () => {
+      parts.assertNear()
+      while (step() > 0);
+    },
+    find: (query: TicketQuery) => parts.find(query),
+    close: () => parts.close(),
+  }
+}
 
 /**
  * The full-text and filter index: one FTS5 table in a file of its own, derived from the store and behind it by at
  * most what `catchUp` has not done yet. It may be deleted at any time. Filters are words of the index like any other,
  * so that each combination of them is one intersection of sorted lists, newest first.
  */
-export function openIndex(directory: string, store: DatabaseSync) {
-  const db = openOrRecreate(indexPath(directory))
+function openParts(directory: string, store: DatabaseSync) {
+  const db = openOrRecreate(directory, store)
   const add = db.prepare('insert into search (rowid, text) values (?, ?)')
   const replace = db.prepare('insert or replace into search (rowid, text) values (?, ?)')
   const mergePages = db.prepare(`insert into search (search, rank) values ('merge', ?)`)
@@ -49,7 +78,8 @@ export function openIndex(directory: string, store: DatabaseSync) {
   const setProgress = db.prepare('update progress set ticket_id = ?, entry_id = ?')
   const newTickets = store.prepare(`select id, ${TEXT} from tickets where id > ? order by id limit ?`)
   const newEntries = store.prepare(`
-    select t.id, ${TEXT}, max(e.id) from (select id, ticket_id from timeline where id > ? order by id limit ?) e
+    select t.id, ${TEXT}, max(e.id), max(e.kind = 'erased')
+    from (select id, ticket_id, kind from timeline where id > ? order by id limit ?) e
     join tickets t on t.id = e.ticket_id group by t.id`)
   newTickets.setReturnArrays(true)
   newEntries.setReturnArrays(true)
@@ -71,7 +101,8 @@ export function openIndex(directory: string, store: DatabaseSync) {
   }
 
   function startOver(): void {
-    db.exec(`insert into search (search) values ('delete-all'); update progress set ticket_id = 0, entry_id = 0`)
+    db.exec(`insert into search (search) values ('delete-all')`)
+    setProgress.run(0, newestEntry(store))
     readProgress()
   }
 
@@ -99,6 +130,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
   function stepOnce(): number {
     const tickets = newTickets.all(done.ticket, CHUNK) as unknown as IndexedRow[]
     const entries = tickets.length < CHUNK ? (newEntries.all(done.entry, CHUNK) as unknown as IndexedRow[]) : []
+    if (entries.some(([, , , isErased]) => isErased === 1)) return OUTWORN
     const found = tickets.length + entries.length
     if (found > 0) {
       begin()
@@ -135,8 +167,8 @@ export function openIndex(directory: string, store: DatabaseSync) {
     return merge.isDue
   }
 
-  /** Makes the next query see everything that is committed now. Throws `unavailable` when that would take too long. */
-  function catchUp(): void {
+  /** Throws `unavailable` when it would take too long to catch up. */
+  function assertNear(): void {
     const missing = behind()
     if (missing > PATIENCE) {
       throw new AppError(
@@ -144,7 +176,6 @@ export function openIndex(directory: string, store: DatabaseSync) {
         `The search index is being built (${missing} tickets to go); ask again in a moment`,
       )
     }
-    while (step() > 0);
   }
 
   /** Ids of matching tickets, newest first. */
@@ -165,20 +196,27 @@ export function openIndex(directory: string, store: DatabaseSync) {
     db.close()
   }
 
-  return { step, mergeStep, catchUp, find, close }
+  return { step, mergeStep, assertNear, find, close }
 }
 
-function openOrRecreate(path: string): DatabaseSync {
+function openOrRecreate(directory: string, store: DatabaseSync): DatabaseSync {
   try {
-    return open(path)
+    return open(indexPath(directory), store)
   } catch {
     // Damaged or of another version: it holds nothing that the store does not.
-    for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
-    return open(path)
+    removeIndex(directory)
+    return open(indexPath(directory), store)
   }
 }
 
-function open(path: string): DatabaseSync {
+/** Its files; the store is the source of all that was in them. */
+export function removeIndex(directory: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(indexPath(directory) + suffix, { force: true })
+}
+
+const newestEntry = (store: DatabaseSync) => integer(store, 'select max(id) from timeline')
+
+function open(path: string, store: DatabaseSync): DatabaseSync {
   const db = new DatabaseSync(path)
   // Not FULL: a power cut may take the newest part of the index, which is then derived again.
   db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8192')
@@ -194,7 +232,8 @@ function open(path: string): DatabaseSync {
       content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2');
     create table progress (ticket_id integer not null, entry_id integer not null) strict;
     insert into search (search, rank) values ('hashsize', ${HASH_BYTES});
-    insert into progress values (0, 0);
+    -- Tickets are read as they are now, with all that their history has told so far.
+    insert into progress values (0, ${newestEntry(store)});
     pragma user_version = ${VERSION};
     commit`)
   return db

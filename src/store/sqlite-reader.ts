@@ -23,7 +23,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     source: db.prepare('select source from deliveries where id = ?'),
     timeline: db.prepare(
       `select kind, at, actor, delivery_id, changes, comment from timeline
-       where ticket_id = ? and (changes <> '{}' or comment is not null) order by id`,
+       where ticket_id = ? and (changes <> '{}' or comment is not null or kind = 'erased') order by id`,
     ),
     deliveries: db.prepare(`select ${DELIVERY} from deliveries where id < ? order by id desc limit ?`),
     created: db.prepare(

@@ -1,15 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite'
 
+import type { ReceiptFacts } from '../core/receipt.ts'
 import type { Remap } from '../core/rederive.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { createDeliveries, type Verdict } from './sqlite-deliveries.ts'
 import { integer } from './sqlite-files.ts'
 import { statements } from './sqlite-statements.ts'
 import { createTickets } from './sqlite-tickets.ts'
-import type { Item, NewDelivery, Receipt, Submission } from './store.ts'
+import type { Item, NewDelivery, Receipt, Settlement, Submission } from './store.ts'
 
-/** What one submission of a group came to: its receipt, or why this one alone could not be stored. */
-export type Settled = { receipt: Receipt } | { error: string }
+/**
+ * What one submission of a group came to, or why this one alone could not be stored. `facts` are what its receipt is to
+ * prove; null for a refusal.
+ */
+export type Settled = { receipt: Receipt; facts: ReceiptFacts | null } | { error: string }
 
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
@@ -21,7 +25,7 @@ export function createWriter(db: DatabaseSync) {
   /** Stores a group of submissions in one transaction. Throws, with nothing stored, when it cannot commit. */
   function submit(group: readonly Submission[]): Settled[] {
     try {
-      return transaction(() => group.map((submission) => ({ receipt: submitOne(submission) })))
+      return transaction(() => group.map(settle))
     } catch (error) {
       if (isDiskFault(error) || group.length === 0) throw error
       // One of the group is at fault, and it must not take the others with it: give each a savepoint.
@@ -43,13 +47,21 @@ export function createWriter(db: DatabaseSync) {
     }
   }
 
+  function settle(submission: Submission): Settled {
+    const receipt: Receipt = { ...submitOne(submission), proof: null }
+    const { deliveryId, ticketId, keyReused } = receipt
+    if (submission.kind === 'refusal' || keyReused) return { receipt, facts: null }
+    // Its delivery is the newest there is.
+    return { receipt, facts: { bodySha256: receivedSha256(submission), ticketId, deliveryId, link: ids.link } }
+  }
+
   function submitAlone(submission: Submission): Settled {
     const before = { ...ids }
     db.exec('savepoint alone')
     try {
-      const receipt = submitOne(submission)
+      const settled = settle(submission)
       db.exec('release alone')
-      return { receipt }
+      return settled
     } catch (error) {
       if (isDiskFault(error)) throw error
       db.exec('rollback to alone; release alone')
@@ -58,7 +70,7 @@ export function createWriter(db: DatabaseSync) {
     }
   }
 
-  function submitOne(submission: Submission): Receipt {
+  function submitOne(submission: Submission): Settlement {
     const { delivery } = submission
     if (submission.kind === 'refusal') {
       const { status, reason } = submission
@@ -96,7 +108,7 @@ export function createWriter(db: DatabaseSync) {
    * A key that was there before: the same body gets the stored answer. Another body is refused when the sender chose
    * the key; under a platform's own it is worked by the ticket's identity, so that nothing it says is lost.
    */
-  function repeat(submission: Exclude<Submission, { kind: 'refusal' | 'ignored' }>): Receipt {
+  function repeat(submission: Exclude<Submission, { kind: 'refusal' | 'ignored' }>): Settlement {
     const { delivery } = submission
     const first = sql.deliveryByKey.get(delivery.source, delivery.idempotencyKey)
     const duplicate = { ...delivery, idempotencyKey: null }
@@ -136,7 +148,7 @@ export function createWriter(db: DatabaseSync) {
     submission: Exclude<Submission, { kind: 'refusal' | 'ignored' }>,
     origin: number,
     made: ReadonlyMap<number, number>,
-  ): Receipt {
+  ): Settlement {
     const delivery = { ...submission.delivery, idempotencyKey: null }
     const deliveryId = record(delivery, { ...NO_TICKET, outcome: 'updated', status: 200 })
     if (submission.kind === 'batch') return submitBatch(deliveryId, delivery, submission.items, { origin, made })
@@ -155,7 +167,7 @@ export function createWriter(db: DatabaseSync) {
     delivery: NewDelivery,
     items: readonly Item[],
     before: { origin: number; made: ReadonlyMap<number, number> } | null = null,
-  ): Receipt {
+  ): Settlement {
     const created: { index: number; ticket_id: number; title: string }[] = []
     const failed: { index: number; error: string }[] = []
     const ignored: { index: number; reason: string }[] = []
@@ -230,7 +242,7 @@ function ticketsIn(answer: unknown): [index: number, ticketId: number][] {
   return created.map(({ index, ticket_id: ticketId }) => [index, ticketId])
 }
 
-const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
+const refused = (deliveryId: number, keyReused: boolean): Settlement => ({
   deliveryId,
   outcome: 'rejected',
   ticketId: null,
@@ -238,6 +250,9 @@ const refused = (deliveryId: number, keyReused: boolean): Receipt => ({
   replayed: false,
   keyReused,
 })
+
+/** Of the body that its sender can show, whatever is kept of it. */
+const receivedSha256 = ({ delivery }: Submission) => delivery.receivedSha256 ?? delivery.bodySha256
 
 /** Whether the ticket's identity keeps the submission from making a second one. */
 const hasIdentity = (submission: Submission) => submission.kind !== 'ticket' || submission.draft.externalId !== null

@@ -6,6 +6,7 @@ import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
 import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
+import type { Notary } from './receipt-key.ts'
 import type { Store, Submission } from './store.ts'
 
 const PRUNE_CHUNK = 500
@@ -21,10 +22,12 @@ export async function openSqliteStore(options: {
   /** How many submissions, and how many bytes of them, may wait for a commit before new ones are refused. */
   maxQueued: number
   maxQueuedBytes: number
+  /** Signs for what was committed; without one there are no receipts. */
+  notary?: Notary
   /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
   onDeath: (error: Error) => void
 }): Promise<Store> {
-  const { directory, maxQueued, maxQueuedBytes, onDeath } = options
+  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
@@ -48,7 +51,7 @@ export async function openSqliteStore(options: {
     }
 
     const commits = createGroupCommit<Submission, Settled>({
-      commit: (group) => durably(() => writer.submit(group)),
+      commit: async (group) => proven(await durably(() => writer.submit(group)), notary),
       weigh: weightOf,
       maxItems: maxQueued,
       maxBytes: maxQueuedBytes,
@@ -99,6 +102,16 @@ export async function openSqliteStore(options: {
     unlock()
     throw error
   }
+}
+
+/** Puts the notary's proofs into the receipts of what was committed. */
+function proven(settled: Settled[], notary: Notary): Settled[] {
+  const provable = settled.flatMap((one) =>
+    'facts' in one && one.facts !== null ? { receipt: one.receipt, facts: one.facts } : [],
+  )
+  const proofs = notary(provable.map(({ facts }) => facts))
+  provable.forEach(({ receipt }, index) => (receipt.proof = proofs[index] ?? null))
+  return settled
 }
 
 function weightOf({ delivery }: Submission): number {

@@ -54,8 +54,8 @@ export type Submission = { delivery: NewDelivery } & (
   | { kind: 'ignored'; reason: string; answer: string }
 )
 
-/** What became of a submission, durable by the time it is handed out. */
-export type Receipt = {
+/** What became of a submission. */
+export type Settlement = {
   deliveryId: number
   outcome: Outcome
   ticketId: number | null
@@ -65,6 +65,12 @@ export type Receipt = {
   replayed: boolean
   /** The sender used an idempotency key again with another body: nothing was stored but the refused delivery. */
   keyReused: boolean
+}
+
+/** What became of a submission, durable by the time it is handed out. */
+export type Receipt = Settlement & {
+  /** The receipt for the sender, signed (core/receipt.ts); null for a refusal, and where nobody signs. */
+  proof: string | null
 }
 
 export type TicketQuery = {

@@ -13,6 +13,7 @@ const sqlite: OpenSubject = async ({ maxQueued = 10_000 } = {}) => {
       directory,
       maxQueued,
       maxQueuedBytes: 67_108_864,
+      notary: (facts) => facts.map((one) => JSON.stringify(one)),
       onDeath: (error) => expect.unreachable(error.message),
     })
   let store = await open()

@@ -124,6 +124,23 @@ export function storeContract(open: OpenSubject): void {
     })
   })
 
+  describe('what a receipt is to prove', () => {
+    test('is the body, the ticket and the place in the audit log; nothing of what was refused', async () => {
+      const store = await start()
+      const [made, refused, again, reused] = await Promise.all([
+        submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' }),
+        store.submit({ kind: 'refusal', delivery: delivery(), status: 400, reason: 'no' }),
+        submitTicket(store, {}, { body: 'b', idempotencyKey: 'k' }),
+        submitTicket(store, {}, { body: 'c', idempotencyKey: 'k' }),
+      ])
+      for (const { proof, ticketId, deliveryId } of [made, again]) {
+        const { link } = (await store.delivery(deliveryId)) ?? {}
+        expect(JSON.parse(proof ?? '')).toEqual({ bodySha256: hash('sha256', 'b'), ticketId, deliveryId, link })
+      }
+      expect([refused.proof, reused.keyReused, reused.proof]).toEqual([null, true, null])
+    })
+  })
+
   describe('the same delivery again', () => {
     test('by key: one ticket and the same answer to the byte', async () => {
       const store = await start()

@@ -1,0 +1,74 @@
+import { readConfig } from '../config.ts'
+import { isEmail } from '../core/text.ts'
+import { erasePerson, type Erasure } from '../store/sqlite-forget.ts'
+import { StoreError } from '../store/sqlite-files.ts'
+import { exitWith } from './fault.ts'
+import { clearLine, drawLine, percent } from './progress.ts'
+import { count, paint, print } from './table.ts'
+
+type Options = { email: string; dryRun?: boolean; json?: boolean }
+
+/** Takes what is about a person out of the store. Exit code 1 when something of it is left that should not be. */
+export async function erase({ email, dryRun = false, json = false }: Options): Promise<void> {
+  try {
+    if (!isEmail(email)) throw new StoreError(`${email} is no e-mail address; give one as in --email ann@example.com`)
+    const erasure = await erasePerson({
+      directory: readConfig().dataDir,
+      email,
+      isDry: dryRun,
+      actor: 'command line',
+      now: Date.now(),
+      onProgress: (step, done, total) => drawLine(`${step}: ${percent(Math.min(done, total), total)} %`),
+    })
+    clearLine()
+    if (json) print(JSON.stringify(reportJson(erasure, dryRun), null, 2))
+    else show(erasure, dryRun)
+    if (!isDone(erasure)) process.exitCode = 1
+  } catch (error) {
+    clearLine()
+    exitWith(error)
+  }
+}
+
+const isDone = ({ files, isIndexNew }: Erasure) => files.length === 0 && isIndexNew
+
+function show(erasure: Erasure, isDry: boolean): void {
+  const { deliveries, tickets, mentions, timeline, keys, left, files, isIndexNew } = erasure
+  const nothing = deliveries + tickets + mentions + timeline + keys === 0
+  if (isDry) print(nothing ? 'Nothing would be erased' : 'Would be erased:')
+  else print(nothing ? 'Nothing is left to erase' : paint('green', 'Erased:'))
+  const lines: [number, string][] = [
+    [deliveries, `${count(deliveries, 'delivery', 'deliveries')}: address, path, headers, body, id, key and reason`],
+    [tickets, `${count(tickets, 'ticket')} of the person: all but the row, its sorting and its identity`],
+    [mentions, `${count(mentions, 'ticket')} of others that mention the address: the mention`],
+    [timeline, `${count(timeline, 'line')} of timelines`],
+    [keys, `${count(keys, 'name')} of API keys`],
+  ]
+  for (const [number, line] of lines) if (number > 0) print(`  ${line}`)
+  if (isDry) return
+  for (const [table, rows] of Object.entries(left)) {
+    print(`Left in ${table}: ${count(rows, 'row')} that came meanwhile, or hold it as part of a longer word`)
+  }
+  if (files.length > 0) {
+    print(`${paint('red', 'Still in')} ${files.join(', ')}: remove what you no longer need, and run it again`)
+  }
+  if (!isIndexNew) {
+    print(`${paint('red', 'The running server')} has not made its search index anew yet; run it again`)
+  }
+  if (isDone(erasure)) print('No other file of the data directory holds the address, searched byte by byte')
+  print('Not touched: backups made before, logs, and what is inside compressed files or pictures')
+}
+
+const reportJson = (erasure: Erasure, isDry: boolean) => ({
+  ok: isDone(erasure),
+  dry_run: isDry,
+  deliveries: erasure.deliveries,
+  tickets: erasure.tickets,
+  tickets_mentioning: erasure.mentions,
+  timeline_entries: erasure.timeline,
+  api_keys: erasure.keys,
+  left: erasure.left,
+  files: erasure.files,
+  index_renewed: erasure.isIndexNew,
+  server_running: erasure.isLive,
+})
