@@ -6,6 +6,7 @@ import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createGate, createKey } from './intake/keys.ts'
 import { createLimits } from './intake/limits.ts'
+import { watchOverload } from './intake/overload.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
@@ -50,11 +51,20 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     })
     const intake = createIntake({ store, platforms, gate, bodyLimit: config.bodyLimit, statusOf })
     const metrics = createMetrics(store.queued)
+    const overload = await watchOverload({
+      ...config.overload,
+      directory: config.dataDir,
+      isCrowded: store.isCrowded,
+      onShed: metrics.shed,
+      onBegin: (facts) => log.warn(facts, 'overload: requests are refused with 503 from here on'),
+      onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
+    })
     const app = await createApp({
       store,
       intake,
       gate,
       limits,
+      overload,
       trustedProxies: config.trustedProxies,
       platforms: platforms.all,
       metrics,
@@ -80,6 +90,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         const tidy = setInterval(() => app.server.closeIdleConnections(), 50)
         const impatience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)
         await app.close()
+        overload.close()
         clearInterval(tidy)
         clearTimeout(impatience)
         await gate.close()

@@ -7,6 +7,7 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import type { Intake } from '../intake/ingest.ts'
+import type { Overload } from '../intake/overload.ts'
 import { maskedPath } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
@@ -30,8 +31,14 @@ const DRAIN_MS = 2_000
 const USAGE =
   'This is the webhook: POST one ticket as JSON here, or an array of them to /api/integrations/webhook/batch. GET /docs says more.\n'
 
-export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Metrics; log: Logger }) {
-  const { intake, store, metrics, log } = deps
+export function webhookRoutes(deps: {
+  intake: Intake
+  store: Store
+  overload: Overload
+  metrics: Metrics
+  log: Logger
+}) {
+  const { intake, store, overload, metrics, log } = deps
 
   /** Answers with what the intake made of the request, or with why it made nothing of it: it has both on record. */
   async function settle(
@@ -147,15 +154,19 @@ export function webhookRoutes(deps: { intake: Intake; store: Store; metrics: Met
         schema: { tags: ['webhook'], summary: 'Whether the webhook can take tickets' },
       },
       async (request, reply) => {
+        const unhealthy = () =>
+          reply
+            .code(503)
+            .header('retry-after', '5')
+            .send({ ...HEALTHY, status: 'unhealthy' })
+        // The log says so once, when it begins.
+        if (overload.isDiskFull()) return unhealthy()
         try {
           await store.probe()
           return HEALTHY
         } catch (error) {
           log.error({ err: error, request_id: request.id }, 'the store cannot commit')
-          return reply
-            .code(503)
-            .header('retry-after', '5')
-            .send({ ...HEALTHY, status: 'unhealthy' })
+          return unhealthy()
         }
       },
     )

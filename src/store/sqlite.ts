@@ -79,6 +79,7 @@ export async function openSqliteStore(options: {
       },
       probe: () => durably(() => writer.probe(Date.now(), failing ? PROBE_BYTES : 0)),
       queued: commits.queued,
+      isCrowded: commits.isCrowded,
       close: async () => {
         await commits.drained()
         await reader.stop()
