@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
@@ -76,9 +78,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       store,
       retentionDays: config.retentionDays,
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
+      onLeap: (ms) =>
+        log.warn({ hours: Math.round(ms / 3_600_000) }, 'the clock leapt ahead; nothing is forgotten for a day'),
       onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
     const url = await app.listen({ host: config.host, port: config.port })
+    if (isOpenToOthers(config.dataDir)) {
+      log.warn({ data: config.dataDir }, 'other users may look into the data directory; chmod 700 keeps them out')
+    }
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
@@ -104,6 +111,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     throw error
   }
 }
+
+/** The files in it are private in any case; whose directory it is we do not know, so it is left as it is. */
+const isOpenToOthers = (directory: string) => (statSync(directory).mode & 0o077) !== 0
 
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */
 async function makeFirstKey(store: KeyStore, announce: Announce): Promise<void> {
