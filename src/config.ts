@@ -57,6 +57,9 @@ const Environment = z
         error: 'TICKETFLOW_TRUSTED_PROXIES must be addresses or networks with commas between, such as 10.0.0.0/8,::1',
       }),
     TICKETFLOW_REQUEST_TIMEOUT_S: whole('TICKETFLOW_REQUEST_TIMEOUT_S', { min: 1, max: 600, preset: 30 }),
+    TICKETFLOW_MAX_LOOP_DELAY_MS: whole('TICKETFLOW_MAX_LOOP_DELAY_MS', { min: 0, max: 600_000, preset: 1000 }),
+    TICKETFLOW_MIN_FREE_MB: whole('TICKETFLOW_MIN_FREE_MB', { min: 0, max: 1_000_000_000, preset: 64 }),
+    TICKETFLOW_MAX_MEMORY_MB: whole('TICKETFLOW_MAX_MEMORY_MB', { min: 0, max: 1_000_000_000, preset: 0 }),
   })
   .transform((env) => ({
     host: env.HOST,
@@ -78,6 +81,12 @@ const Environment = z
     keyRate: env.TICKETFLOW_KEY_RATE,
     trustedProxies: env.TICKETFLOW_TRUSTED_PROXIES,
     requestTimeoutMs: env.TICKETFLOW_REQUEST_TIMEOUT_S * 1000,
+    /** Where requests are refused for a while; 0 is never. */
+    overload: {
+      maxLoopDelayMs: env.TICKETFLOW_MAX_LOOP_DELAY_MS,
+      minFreeBytes: env.TICKETFLOW_MIN_FREE_MB * 1_048_576,
+      maxMemoryBytes: env.TICKETFLOW_MAX_MEMORY_MB * 1_048_576,
+    },
   }))
 
 export type Config = z.output<typeof Environment>

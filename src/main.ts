@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
@@ -6,6 +8,7 @@ import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createGate, createKey } from './intake/keys.ts'
 import { createLimits } from './intake/limits.ts'
+import { watchOverload } from './intake/overload.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createRegistry } from './intake/registry.ts'
 import { createSources } from './intake/sources.ts'
@@ -67,6 +70,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     })
     const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
     const metrics = createMetrics(store.queued)
+    const overload = await watchOverload({
+      ...config.overload,
+      directory: config.dataDir,
+      isCrowded: store.isCrowded,
+      onShed: metrics.shed,
+      onBegin: (facts) => log.warn(facts, 'overload: requests are refused with 503 from here on'),
+      onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
+    })
     const app = await createApp({
       store,
       intake,
@@ -74,6 +85,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       registry: createRegistry({ store: store.sourceStore, platforms, vault }),
       timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       limits,
+      overload,
       trustedProxies: config.trustedProxies,
       publicUrl: config.publicUrl,
       platforms: platforms.all,
@@ -87,9 +99,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       store,
       retentionDays: config.retentionDays,
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
+      onLeap: (ms) =>
+        log.warn({ hours: Math.round(ms / 3_600_000) }, 'the clock leapt ahead; nothing is forgotten for a day'),
       onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
     const url = await app.listen({ host: config.host, port: config.port })
+    if (isOpenToOthers(config.dataDir)) {
+      log.warn({ data: config.dataDir }, 'other users may look into the data directory; chmod 700 keeps them out')
+    }
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
@@ -101,6 +118,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         const tidy = setInterval(() => app.server.closeIdleConnections(), 50)
         const impatience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)
         await app.close()
+        overload.close()
         clearInterval(tidy)
         clearTimeout(impatience)
         sources.close()
@@ -115,6 +133,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     throw error
   }
 }
+
+/** The files in it are private in any case; whose directory it is we do not know, so it is left as it is. */
+const isOpenToOthers = (directory: string) => (statSync(directory).mode & 0o077) !== 0
 
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */
 async function makeFirstKey(store: KeyStore, announce: Announce): Promise<void> {

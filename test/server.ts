@@ -21,15 +21,16 @@ export const temporaryDirectory = () => mkdtemp(join(tmpdir(), 'ticketflow-'))
 
 /**
  * Starts the real server as a process of its own on a free port, and waits until it answers. `maxFileBytes` makes the
- * kernel refuse files larger than that, as a full disk would.
+ * kernel refuse files larger than that, as a full disk would. NODE_OPTIONS in `env` counts: test/clock.mjs shifts its clock.
  */
 export async function startTestServer(
   env: Record<string, string> = {},
-  { maxFileBytes }: { maxFileBytes?: number } = {},
+  { maxFileBytes, umask }: { maxFileBytes?: number; umask?: string } = {},
 ): Promise<TestServer> {
   const dataDir = env['TICKETFLOW_DATA_DIR'] ?? (await temporaryDirectory())
   const limit = maxFileBytes === undefined ? '' : `ulimit -f ${Math.floor(maxFileBytes / 1024)}; trap "" XFSZ; `
-  const child = spawn('bash', ['-c', `${limit}exec "$0" bin/ticketflow.js serve`, process.execPath], {
+  const mask = umask === undefined ? '' : `umask ${umask}; `
+  const child = spawn('bash', ['-c', `${mask}${limit}exec "$0" bin/ticketflow.js serve`, process.execPath], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 
 import { type Config, ConfigError, readConfig } from '../config.ts'
-import { isLocked, StoreError, storePath } from '../store/sqlite-files.ts'
+import { assertNotLost, isLocked, StoreError, storePath } from '../store/sqlite-files.ts'
 import { indexBehind, inspectStore } from '../store/sqlite-inspect.ts'
+import { assertWholeLog } from '../store/sqlite-wal.ts'
 import { examineDirectory, freeSpace, nearestFolder, portState, syncTime } from './doctor-machine.ts'
 import { count, paint, print, printTable, size, type State } from './table.ts'
 
@@ -87,8 +88,10 @@ function server(isRunning: boolean): Finding {
 
 function store(directory: string): Finding[] {
   const path = storePath(directory)
-  if (!existsSync(path)) return [finding('store', 'ok', 'not there yet; the first start makes it')]
   try {
+    assertNotLost(directory)
+    if (!existsSync(path)) return [finding('store', 'ok', 'not there yet; the first start makes it')]
+    if (!isLocked(directory)) assertWholeLog(path)
     const { schema, newestSchema, counts } = inspectStore(path)
     const rows = `${count(counts.tickets, 'ticket')}, ${count(counts.deliveries, 'delivery', 'deliveries')}`
     const found = `sound: ${rows}, ${count(counts.jobs, 'job')} waiting`

@@ -1,6 +1,6 @@
 import { ConfigError } from '../config.ts'
 import { AppError } from '../core/errors.ts'
-import { StoreError } from '../store/sqlite-files.ts'
+import { resultCode, storeFault, StoreError } from '../store/sqlite-files.ts'
 
 /** Ends the process with exit code 1 and a line for each thing that was wrong. */
 export function exitWith(error: unknown): never {
@@ -11,7 +11,9 @@ export function exitWith(error: unknown): never {
 /** What went wrong, in words for the person who started the program; a stack only where the fault is ours. */
 function explain(error: unknown): string[] {
   if (error instanceof ConfigError) return error.faults
-  if (error instanceof StoreError || error instanceof AppError) return [error.message]
+  if (error instanceof StoreError) return [error.advice === null ? error.message : `${error.message}; ${error.advice}`]
+  if (error instanceof AppError) return [error.message]
+  if (resultCode(error) !== 0) return explain(storeFault(error, 'The store'))
   if (error instanceof Error && 'code' in error) {
     const { code, port, address, syscall } = error as NodeJS.ErrnoException & { port?: number; address?: string }
     if (code === 'EADDRINUSE') return [`Port ${port} of ${address} is in use; stop what uses it or set PORT`]

@@ -6,7 +6,9 @@ export type Rate = { quota: number; windowMs: number }
  * come evenly. Returns that time after this request, and how long the request would have to wait: 0 when it may pass.
  */
 export function take(due: number | undefined, { quota, windowMs }: Rate, now: number): { due: number; waitMs: number } {
-  const from = Math.max(due ?? now, now)
+  // What passed is due within the window and one request of it; later than that, the clock was put back.
+  const latest = now + windowMs + windowMs / quota
+  const from = due === undefined || due > latest ? now : Math.max(due, now)
   const next = from + windowMs / quota
   const waitMs = Math.max(0, next - now - windowMs)
   return { due: waitMs > 0 ? from : next, waitMs }

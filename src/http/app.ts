@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import type { Logger } from 'pino'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 
@@ -11,6 +11,7 @@ import type { Platform } from '../core/platform.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
+import type { Overload, Shed } from '../intake/overload.ts'
 import type { Registry } from '../intake/registry.ts'
 import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
@@ -50,6 +51,7 @@ export async function createApp(deps: {
   registry: Registry
   timeMachine: TimeMachine
   limits: Limits
+  overload: Overload
   trustedProxies: string[]
   publicUrl: string | null
   platforms: readonly Platform[]
@@ -59,8 +61,8 @@ export async function createApp(deps: {
   bodyLimit: number
   requestTimeoutMs: number
 }): Promise<App> {
-  const { store, intake, gate, registry, timeMachine, limits, trustedProxies, publicUrl, platforms } = deps
-  const { receiptKeys, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
+  const { platforms, receiptKeys, metrics, log, bodyLimit, requestTimeoutMs } = deps
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -101,6 +103,10 @@ export async function createApp(deps: {
     }
     if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
     const access = accessOf(request)
+    if (access !== 'public' && request.routeOptions.config.isVital !== true) {
+      const shed = overload.refuse(access === 'intake' || access === 'write')
+      if (shed !== null) return refuseEarly(shed, request, reply)
+    }
     if (access !== 'public') limits.address(request.ip, Date.now())
     if (access !== 'public' && access !== 'intake') {
       request.actor = gate.authenticate({ headers: request.headers, address: request.ip }, access).source
@@ -112,9 +118,9 @@ export async function createApp(deps: {
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   await documentation(app)
-  await app.register(webhookRoutes({ intake, store, metrics, log, publicUrl }))
+  await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl }))
   await app.register(receiptRoutes(receiptKeys))
-  await app.register(healthRoutes({ store, metrics }))
+  await app.register(healthRoutes({ store, metrics, overload }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
   await app.register(deliveryRoutes(store, intake, gate), { prefix: '/api' })
   await app.register(auditRoutes(store), { prefix: '/api' })
@@ -123,6 +129,12 @@ export async function createApp(deps: {
   await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   return app
+}
+
+/** Without reading the body: Node throws away what still comes of it, and the connection lives on. */
+function refuseEarly({ detail, retryAfterS }: Shed, request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('retry-after', String(retryAfterS))
+  sendError(new AppError('unavailable', detail), request, reply)
 }
 
 /** The sender's own id where it can't harm a log or a header, else a new one. */

@@ -86,7 +86,7 @@ function sayLimit(error: unknown, reply: FastifyReply): void {
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const status = statusOf(error)
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
-  if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S))
+  if (status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', String(RETRY_AFTER_S))
   if (status === 429) sayLimit(error, reply)
   if (status === 401) reply.header('www-authenticate', CHALLENGE)
   return reply

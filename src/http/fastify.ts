@@ -21,6 +21,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Left out: `read` for GET and HEAD, `write` for the rest. */
     access?: Access
+    /** Answered under overload too: whoever looks at the server needs it most then. Public routes are in any case. */
+    isVital?: boolean
   }
   interface FastifyRequest {
     /** Who asks: `open`, or `key:` and the id of the key. Empty where a route is public. */

@@ -1,7 +1,11 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
+import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
+
 export type Metrics = {
   delivery: (outcome: string, seconds: number) => void
+  /** A request was refused before it was read. */
+  shed: (reason: ShedReason) => void
   contentType: string
   text: () => Promise<string>
 }
@@ -26,7 +30,15 @@ export function createMetrics(queued: () => number): Metrics {
     help: 'Deliveries that wait for a commit',
     registers: [registry],
   })
+  const sheds = new Counter({
+    name: 'ticketflow_shed_total',
+    help: 'Requests that were refused before their body was read',
+    labelNames: ['reason'],
+    registers: [registry],
+  })
+  for (const reason of SHED_REASONS) sheds.labels(reason).inc(0)
   return {
+    shed: (reason) => sheds.labels(reason).inc(),
     delivery: (outcome, seconds) => {
       deliveries.labels(outcome).inc()
       duration.observe(seconds)

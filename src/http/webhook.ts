@@ -7,6 +7,7 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import type { Intake } from '../intake/ingest.ts'
+import type { Overload } from '../intake/overload.ts'
 import { maskedPath } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
@@ -33,11 +34,12 @@ const USAGE =
 export function webhookRoutes(deps: {
   intake: Intake
   store: Store
+  overload: Overload
   metrics: Metrics
   log: Logger
   publicUrl: string | null
 }) {
-  const { intake, store, metrics, log, publicUrl } = deps
+  const { intake, store, overload, metrics, log, publicUrl } = deps
 
   /** Answers with what the intake made of the request, or with why it made nothing of it: it has both on record. */
   async function settle(
@@ -157,15 +159,19 @@ export function webhookRoutes(deps: {
         schema: { tags: ['webhook'], summary: 'Whether the webhook can take tickets' },
       },
       async (request, reply) => {
+        const unhealthy = () =>
+          reply
+            .code(503)
+            .header('retry-after', '5')
+            .send({ ...HEALTHY, status: 'unhealthy' })
+        // The log says so once, when it begins.
+        if (overload.isDiskFull()) return unhealthy()
         try {
           await store.probe()
           return HEALTHY
         } catch (error) {
           log.error({ err: error, request_id: request.id }, 'the store cannot commit')
-          return reply
-            .code(503)
-            .header('retry-after', '5')
-            .send({ ...HEALTHY, status: 'unhealthy' })
+          return unhealthy()
         }
       },
     )

@@ -1,5 +1,9 @@
 import { AppError } from '../core/errors.ts'
 
+/** Where a queue counts as crowded, and where no longer; parts of its bounds. */
+const CROWDED = 0.8
+const RELIEVED = 0.4
+
 type Waiting<Item, Result> = {
   item: Item
   weight: number
@@ -10,6 +14,8 @@ type Waiting<Item, Result> = {
 export type GroupCommit<Item, Result> = {
   add: (item: Item) => Promise<Result>
   queued: () => number
+  /** Nearly full, or was and has not emptied far enough since. */
+  isCrowded: () => boolean
   /** Resolves when all that was added has been committed or refused. */
   drained: () => Promise<void>
 }
@@ -31,6 +37,9 @@ export function createGroupCommit<Item, Result>(options: {
   let waiting: Waiting<Item, Result>[] = []
   let bytes = 0
   let running: Promise<void> | null = null
+  let crowded = false
+
+  const isFilled = (part: number) => waiting.length > maxItems * part || bytes > maxBytes * part
 
   function add(item: Item): Promise<Result> {
     const weight = weigh(item)
@@ -42,6 +51,7 @@ export function createGroupCommit<Item, Result>(options: {
     bytes += weight
     return new Promise((resolve, reject) => {
       waiting.push({ item, weight, resolve, reject })
+      crowded ||= isFilled(CROWDED)
       running ??= run()
     })
   }
@@ -52,6 +62,7 @@ export function createGroupCommit<Item, Result>(options: {
     while (waiting.length > 0) {
       const group = waiting.splice(0, maxGroup)
       for (const { weight } of group) bytes -= weight
+      crowded &&= isFilled(RELIEVED)
       await settle(group)
     }
     running = null
@@ -70,5 +81,5 @@ export function createGroupCommit<Item, Result>(options: {
     }
   }
 
-  return { add, queued: () => waiting.length, drained: async () => void (await running) }
+  return { add, queued: () => waiting.length, isCrowded: () => crowded, drained: async () => void (await running) }
 }

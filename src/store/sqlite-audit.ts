@@ -3,9 +3,17 @@ import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 
 import type { Checkpoint } from '../core/audit.ts'
-import { assertOurs, schemaVersion, StoreError, storePath } from './sqlite-files.ts'
-import { sentence } from './sqlite-inspect.ts'
+import {
+  assertOurs,
+  assertWholeFile,
+  isLocked,
+  schemaVersion,
+  storeFault,
+  StoreError,
+  storePath,
+} from './sqlite-files.ts'
 import { DELIVERY, deliveryOf, numberOrNull, textOrNull } from './sqlite-rows.ts'
+import { assertWholeLog } from './sqlite-wal.ts'
 import type { Anchor, AuditReader, AuditRow, AuditStart } from './store.ts'
 
 /** The schema whose columns are read here. */
@@ -93,10 +101,14 @@ export function openAudit(directory: string): AuditReader & { close: () => void 
       return read()
     } catch (cause) {
       if (cause instanceof StoreError) throw cause
-      throw new StoreError(sentence(cause, path), { cause })
+      throw storeFault(cause, path)
     }
   }
-  const db = saying(() => new DatabaseSync(path, { readOnly: true, timeout: 5000 }))
+  if (!isLocked(directory)) assertWholeLog(path)
+  const db = saying(() => {
+    assertWholeFile(path)
+    return new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+  })
   try {
     const queries = saying(() => {
       assertOurs(db, path)

@@ -6,6 +6,7 @@ import {
   fsyncSync,
   linkSync,
   openSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -15,8 +16,19 @@ import {
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
-import { indexPath, lockDirectory, prepareDirectory, StoreError, storePath } from './sqlite-files.ts'
+import {
+  indexPath,
+  isDamage,
+  isLocked,
+  lockDirectory,
+  makePrivate,
+  prepareDirectory,
+  RESTORE,
+  StoreError,
+  storePath,
+} from './sqlite-files.ts'
 import { type Counts, countStore, inspectStore, type StoreFacts } from './sqlite-inspect.ts'
+import { assertWholeLog } from './sqlite-wal.ts'
 
 const PROGRESS_MS = 100
 /** What SQLite may leave beside a database. */
@@ -48,8 +60,10 @@ export async function backUpStore(options: {
   const source = storePath(directory)
   if (!existsSync(source)) throw new StoreError(`There is no store in ${directory}; set TICKETFLOW_DATA_DIR to one`)
   assertTarget(directory, file, replace)
+  if (!isLocked(directory)) assertWholeLog(source)
   const before = countStore(source)
   const partial = partialPath(file)
+  removeStalePartials(file)
   try {
     // Made here, and not by SQLite, so that nobody else can read it at any time.
     writeFileSync(partial, '', { flag: 'wx', mode: 0o600 })
@@ -93,9 +107,8 @@ async function vacuumInto(from: string, to: string, onProgress: Progress): Promi
       const thread = new URL(`./sqlite-vacuum${extname(import.meta.url)}`, import.meta.url)
       const worker = new Worker(thread, { workerData: { from, to }, name: 'backup' })
       worker.once('error', (cause) => {
-        reject(
-          new StoreError(`The store could not be copied: ${cause instanceof Error ? cause.message : ''}`, { cause }),
-        )
+        const reason = `The store could not be copied: ${cause instanceof Error ? cause.message : ''}`
+        reject(new StoreError(reason, { cause, ...(isDamage(cause) && { advice: RESTORE }) }))
       })
       worker.once('exit', () => done())
     })
@@ -115,15 +128,17 @@ export function restoreStore(options: { directory: string; file: string; replace
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   const partial = partialPath(storePath(directory))
+  removeStalePartials(storePath(directory))
   try {
     const isThere = existsSync(storePath(directory))
     if (isThere && !replace) {
       throw new StoreError(`There is a store in ${directory} already; --force moves it aside and puts the backup there`)
     }
     copyFileSync(file, partial, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    makePrivate(partial)
     syncToDisk(partial)
     // The copy is what will be used, and so what is examined.
-    const facts = inspectStore(partial, { thorough: true, isPrivate: true, named: file })
+    const facts = inspectBackup(partial, file)
     const aside = isThere ? keepAside(directory, now) : null
     // The old log would be taken for the new store's, and the old index for an index of it.
     for (const path of [storePath(directory), indexPath(directory)])
@@ -135,6 +150,39 @@ export function restoreStore(options: { directory: string; file: string; replace
   } finally {
     rmSync(partial, { force: true })
     unlock()
+  }
+}
+
+function inspectBackup(copy: string, file: string): StoreFacts {
+  try {
+    return inspectStore(copy, { thorough: true, isPrivate: true, named: file })
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    throw new StoreError(error.message, {
+      cause: error,
+      ...(error.advice !== null && { advice: 'take another backup' }),
+    })
+  }
+}
+
+/** What a process left that was killed before it was done: its number is in the name. */
+function removeStalePartials(file: string): void {
+  const folder = dirname(resolve(file))
+  const start = `${basename(file)}.`
+  for (const name of readdirSync(folder)) {
+    const pid = name.startsWith(start)
+      ? /^(\d+)\.partial(-journal|-wal|-shm)?$/.exec(name.slice(start.length))?.[1]
+      : undefined
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(folder, name), { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 

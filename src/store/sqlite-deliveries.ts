@@ -120,5 +120,13 @@ const entryOf = (id: number, delivery: NewDelivery, verdict: Verdict): AuditEntr
   replayOf: delivery.replayOf,
 })
 
-const microsecondsSince = (time: number) =>
-  Math.max(0, Math.round((performance.timeOrigin + performance.now() - time) * 1000))
+/** Since a moment of the wall clock, which may be put forward or back while the process runs. */
+function microsecondsSince(time: number): number {
+  const [running, wall] = [performance.now(), Date.now()]
+  if (Math.abs(origin + running - wall) > CLOCK_STEP_MS) origin = wall - running
+  return Math.max(0, Math.round((origin + running - time) * 1000))
+}
+
+/** What the two clocks may differ by before one of them was put. */
+const CLOCK_STEP_MS = 5
+let origin = performance.timeOrigin

@@ -1,5 +1,17 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, accessSync, constants } from 'node:fs'
-import { join } from 'node:path'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
 /** "TFLW": how a file is known as a TicketFlow store. */
@@ -7,12 +19,40 @@ const APPLICATION_ID = 0x54464c57
 
 const MIGRATIONS = new URL('./migrations/', import.meta.url)
 
+/** What to do about a store that is damaged. */
+export const RESTORE =
+  'keep a copy of the data directory, then put a backup in its place: ticketflow restore FILE --force'
+
 /** A data directory that cannot be used, said in one sentence for the person who set it. */
 export class StoreError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  /** What to do about it, where the sentence does not say so itself. */
+  readonly advice: string | null
+
+  constructor(message: string, options: ErrorOptions & { advice?: string } = {}) {
     super(message, options)
     this.name = 'StoreError'
+    this.advice = options.advice ?? null
   }
+}
+
+const CORRUPT = 11
+const NOT_A_DATABASE = 26
+
+/** The primary result code of SQLite; 0 for whatever else was thrown. */
+export const resultCode = (error: unknown): number =>
+  error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
+
+/** Whether what is on disk can't be what was written. */
+export const isDamage = (error: unknown): boolean => [CORRUPT, NOT_A_DATABASE].includes(resultCode(error))
+
+/** What a fault of the database means for the file, called `named`. */
+export function storeFault(cause: unknown, named: string): StoreError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  if (resultCode(cause) === NOT_A_DATABASE) {
+    return new StoreError(`${named} is not a TicketFlow store`, { cause, advice: RESTORE })
+  }
+  if (resultCode(cause) === CORRUPT) return new StoreError(`${named} is damaged: ${reason}`, { cause, advice: RESTORE })
+  return new StoreError(`${named} cannot be opened: ${reason}`, { cause })
 }
 
 export const storePath = (directory: string) => join(directory, 'tickets.db')
@@ -30,12 +70,86 @@ export function prepareDirectory(directory: string): void {
   }
 }
 
+/** Makes the file where it is not there, and keeps everybody but its owner from it, whatever the umask is. */
+export function makePrivate(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return closeSync(openSync(path, 'a', 0o600))
+  if (!found.isFile() || (found.mode & 0o077) === 0) return
+  try {
+    chmodSync(path, 0o600)
+  } catch {
+    // Another user's file: the doctor tells of it.
+  }
+}
+
+/** What an earlier version left open to others; SQLite gives a log the permissions of its database. */
+function makeFilesPrivate(directory: string): void {
+  for (const path of [storePath(directory), indexPath(directory)]) {
+    for (const file of ['', '-wal', '-shm'].map((suffix) => path + suffix)) if (existsSync(file)) makePrivate(file)
+  }
+}
+
+/**
+ * Refuses to begin anew where there was a store: it is gone or empty, and what belongs to it is there. Tickets that
+ * were acknowledged would be missing, and nobody would know.
+ */
+export function assertNotLost(directory: string): void {
+  const path = storePath(directory)
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) return
+  const left = [`${path}-wal`, indexPath(directory)].find(
+    (file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0,
+  )
+  if (left === undefined) return
+  throw new StoreError(
+    `${path} is ${existsSync(path) ? 'empty' : 'gone'}, and ${left} is there: there was a store; put a backup in its place ` +
+      `(ticketflow restore FILE --force), or remove ${left} to begin with none`,
+  )
+}
+
+/** Refuses a file that was cut short: SQLite reads what is missing of a page as zeros. */
+export function assertWholeFile(path: string, named = path): void {
+  // A log may hold what the file does not yet.
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return
+  const header = Buffer.alloc(100)
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  if (size < header.length) return
+  const file = openSync(path, 'r')
+  readSync(file, header, 0, header.length, 0)
+  closeSync(file)
+  if (header.toString('latin1', 0, 15) !== 'SQLite format 3') return
+  const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
+  const isCounted = header.readUInt32BE(24) === header.readUInt32BE(92)
+  const whole = isCounted ? header.readUInt32BE(28) * pageSize : Math.ceil(size / pageSize) * pageSize
+  if (size >= whole) return
+  throw new StoreError(`${named} is damaged: it was cut short, ${size} of ${whole} bytes are there`, {
+    advice: RESTORE,
+  })
+}
+
+/** Whether these files are still the ones that they were at first: what is written to a removed file is lost. */
+export function filesInPlace(paths: readonly string[]): () => boolean {
+  const known = new Map<string, number>()
+  return () =>
+    paths.every((path) => {
+      const found = statSync(path, { throwIfNoEntry: false })?.ino ?? 0
+      if (!known.has(path) && found !== 0) known.set(path, found)
+      return known.get(path) === found && found !== 0
+    })
+}
+
 /**
  * Takes the directory for this process, until the returned function is called or the process ends, however it does.
  * SQLite's own exclusive lock serves as the lock: the kernel gives it back after a crash, so none is ever stale.
  */
 export function lockDirectory(directory: string): () => void {
-  const lock = new DatabaseSync(join(directory, 'server.lock'))
+  const path = join(directory, 'server.lock')
+  let lock: DatabaseSync
+  try {
+    makePrivate(path)
+    lock = new DatabaseSync(path)
+  } catch (cause) {
+    throw new StoreError(`Data directory ${directory} cannot be locked: ${String(cause)}`, { cause })
+  }
   try {
     lock.exec('pragma locking_mode = exclusive; pragma journal_mode = off; begin exclusive')
   } catch (cause) {
@@ -62,13 +176,14 @@ export function isLocked(directory: string): boolean {
   }
 }
 
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === 5
-}
+const isBusy = (error: unknown): boolean => resultCode(error) === 5
 
 /** Opens the store for its one writer and brings its schema up to date. Throws StoreError. */
 export function openStore(path: string): DatabaseSync {
   try {
+    assertWholeFile(path)
+    makePrivate(path)
+    makeFilesPrivate(dirname(path))
     const db = new DatabaseSync(path, { timeout: 5000 })
     db.exec(`
       pragma journal_mode = wal;
@@ -82,9 +197,7 @@ export function openStore(path: string): DatabaseSync {
     return db
   } catch (cause) {
     if (cause instanceof StoreError) throw cause
-    throw new StoreError(`Store ${path} cannot be opened: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    throw storeFault(cause, `Store ${path}`)
   }
 }
 
@@ -95,9 +208,7 @@ export function openBeside(path: string): DatabaseSync {
     db.exec('pragma query_only = on; pragma cache_size = -8192')
     return db
   } catch (cause) {
-    throw new StoreError(`Store ${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    throw storeFault(cause, `Store ${path}`)
   }
 }
 
@@ -113,7 +224,7 @@ export function newestSchema(): number {
 /** Refuses what is no TicketFlow store, or one that a newer program wrote. */
 export function assertOurs(db: DatabaseSync, path: string): void {
   if (integer(db, 'pragma application_id') !== APPLICATION_ID) {
-    throw new StoreError(`${path} is not a TicketFlow store`)
+    throw new StoreError(`${path} is not a TicketFlow store`, { advice: RESTORE })
   }
   const [version, newest] = [schemaVersion(db), newestSchema()]
   if (version > newest) {

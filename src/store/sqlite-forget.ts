@@ -4,10 +4,9 @@ import { DatabaseSync } from 'node:sqlite'
 
 import { createEraser } from '../core/erasure.ts'
 import { createErasure, type Found } from './sqlite-erase.ts'
-import { assertOurs, indexPath, integer, lockDirectory, newestSchema, openStore } from './sqlite-files.ts'
+import { assertOurs, indexPath, integer, lockDirectory, newestSchema, openStore, storeFault } from './sqlite-files.ts'
 import { isLocked, schemaVersion, StoreError, storePath } from './sqlite-files.ts'
 import { removeIndex } from './sqlite-index.ts'
-import { sentence } from './sqlite-inspect.ts'
 
 /** How long a server that runs beside may take to make its search index anew. */
 const INDEX_MS = 60_000
@@ -70,7 +69,10 @@ export async function erasePerson(options: {
     return { ...found, isLive, left, files, isIndexNew }
   } catch (cause) {
     if (cause instanceof StoreError) throw cause
-    throw new StoreError(`${sentence(cause, path)}; what was not erased yet is erased when it is run again`, { cause })
+    throw new StoreError(
+      `${storeFault(cause, `Store ${path}`).message}; what was not erased yet is erased when it is run again`,
+      { cause },
+    )
   } finally {
     unlock?.()
   }

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 
 import { AppError } from '../core/errors.ts'
 import { isEmail } from '../core/text.ts'
-import { indexPath, integer } from './sqlite-files.ts'
+import { indexPath, integer, makePrivate, StoreError } from './sqlite-files.ts'
 import type { TicketQuery } from './store.ts'
 
 /** Raised whenever what is indexed changes: an index of another version is made anew. */
@@ -91,19 +91,17 @@ function openParts(directory: string, store: DatabaseSync) {
     done.ticket > integer(store, 'select max(id) from tickets') ||
     done.entry > integer(store, 'select max(id) from timeline')
   ) {
-    startOver() // the store was put back to an earlier state
+    // The index only ever follows what is committed: the store was put back, or its newest commits are lost.
+    throw new StoreError(
+      `The store has fewer tickets than ${indexPath(directory)}, which follows it: it was put back to an earlier state, ` +
+        `or its log was lost; restore a backup, or remove ${indexPath(directory)} to go on with what is there`,
+    )
   }
 
   function readProgress(): void {
     const row = progress.get()
     done.ticket = Number(row?.['ticket_id'] ?? 0)
     done.entry = Number(row?.['entry_id'] ?? 0)
-  }
-
-  function startOver(): void {
-    db.exec(`insert into search (search) values ('delete-all')`)
-    setProgress.run(0, newestEntry(store))
-    readProgress()
   }
 
   /** How many tickets and history entries are not indexed yet. */
@@ -141,14 +139,14 @@ function openParts(directory: string, store: DatabaseSync) {
       done.ticket = tickets.at(-1)?.[0] ?? done.ticket
       done.entry = Math.max(done.entry, ...entries.map(([, , entryId]) => entryId))
     }
-    if (db.isTransaction && (batch.tickets >= COMMIT_TICKETS || Date.now() - batch.since >= COMMIT_MS)) commit()
+    if (db.isTransaction && (batch.tickets >= COMMIT_TICKETS || performance.now() - batch.since >= COMMIT_MS)) commit()
     return found
   }
 
   function begin(): void {
     if (db.isTransaction) return
     db.exec('begin immediate')
-    Object.assign(batch, { since: Date.now(), tickets: 0 })
+    Object.assign(batch, { since: performance.now(), tickets: 0 })
   }
 
   function commit(): void {
@@ -217,6 +215,7 @@ export function removeIndex(directory: string): void {
 const newestEntry = (store: DatabaseSync) => integer(store, 'select max(id) from timeline')
 
 function open(path: string, store: DatabaseSync): DatabaseSync {
+  makePrivate(path)
   const db = new DatabaseSync(path)
   // Not FULL: a power cut may take the newest part of the index, which is then derived again.
   db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma cache_size = -8192')

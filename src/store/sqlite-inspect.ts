@@ -2,7 +2,18 @@ import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 
-import { assertOurs, indexPath, integer, newestSchema, schemaVersion, StoreError, storePath } from './sqlite-files.ts'
+import {
+  assertOurs,
+  assertWholeFile,
+  indexPath,
+  integer,
+  newestSchema,
+  RESTORE,
+  schemaVersion,
+  storeFault,
+  StoreError,
+  storePath,
+} from './sqlite-files.ts'
 
 const TABLES = ['tickets', 'deliveries', 'timeline', 'jobs'] as const
 
@@ -29,7 +40,9 @@ export function inspectStore(
     // One row may be several lines, the first of them a heading.
     const lines = faults.flatMap((row) => String(Object.values(row)[0]).split('\n'))
     const messages = lines.filter((line) => !line.startsWith('***')).slice(0, FAULTS)
-    if (messages.join() !== 'ok') throw new StoreError(`${named} is damaged: ${messages.join('; ')}`)
+    if (messages.join() !== 'ok') {
+      throw new StoreError(`${named} is damaged: ${messages.join('; ')}`, { advice: RESTORE })
+    }
     return { schema: schemaVersion(db), newestSchema: newestSchema(), counts: countRows(db) }
   })
 }
@@ -69,23 +82,16 @@ function reading<T>(
 ): T {
   let db: DatabaseSync | undefined
   try {
+    assertWholeFile(path, named)
     const location = isPrivate ? `${pathToFileURL(path).href}?immutable=1` : path
     db = new DatabaseSync(location, { readOnly: true, timeout: 5000 })
     return read(db)
   } catch (cause) {
     if (cause instanceof StoreError) throw cause
-    throw new StoreError(sentence(cause, named), { cause })
+    throw storeFault(cause, named)
   } finally {
     db?.close()
   }
-}
-
-/** What a fault of the database means for the file, called `named`. */
-export function sentence(cause: unknown, named: string): string {
-  const code = cause instanceof Error && 'errcode' in cause ? Number(cause.errcode) & 0xff : 0
-  if (code === 26) return `${named} is not a TicketFlow store`
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return code === 11 ? `${named} is damaged: ${reason}` : `${named} cannot be read: ${reason}`
 }
 
 function countRows(db: DatabaseSync): Counts {

@@ -1,10 +1,13 @@
 import { extname } from 'node:path'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
+import { ZodError } from 'zod'
+
 import { AppError, type ErrorCode } from '../core/errors.ts'
-import { openBeside, storePath } from './sqlite-files.ts'
+import { openBeside, StoreError, storePath } from './sqlite-files.ts'
 import { CHUNK, openIndex } from './sqlite-index.ts'
 import { createReader, type SqliteReader } from './sqlite-reader.ts'
+import { isDiskFault } from './sqlite-writer.ts'
 
 /** How often new tickets are indexed: seldom enough to take many at once, often enough not to crowd out the senders. */
 const PAUSE_MS = 50
@@ -15,7 +18,11 @@ const FAULT_PAUSE_MS = 5000
 const QUIET_MS = 2000
 
 type Call = { id: number; method: string; args: unknown[] }
-type Reply = { id: number; value?: unknown; error?: { message: string; code?: ErrorCode; errcode?: number } }
+type Reply = {
+  id: number
+  value?: unknown
+  error?: { message: string; code?: ErrorCode; errcode?: number; isStores?: boolean }
+}
 
 /** The functions of `Api`, called across a thread. */
 export type Remote<Api> = {
@@ -26,14 +33,18 @@ export type Remote<Api> = {
 
 /**
  * Starts the thread that reads the store in `directory` and keeps its index. Rejects when it cannot be opened; calls
- * `onDeath` when the thread ends without having been told to.
+ * `onDeath` when the thread ends without having been told to, and `onFault` with each fault of the database.
  */
-export async function startReader(directory: string, onDeath: (error: Error) => void): Promise<Remote<SqliteReader>> {
+export async function startReader(
+  directory: string,
+  { onDeath, onFault }: { onDeath: (error: Error) => void; onFault: (error: Error) => void },
+): Promise<Remote<SqliteReader>> {
   const file = new URL(`./sqlite-thread${extname(import.meta.url)}`, import.meta.url)
   const worker = new Worker(file, { workerData: directory, name: 'store reader' })
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
   let calls = 0
   let gone: Error | null = null
+  let isOpen = false
 
   const fail = (error: Error) => {
     gone ??= error
@@ -43,8 +54,12 @@ export async function startReader(directory: string, onDeath: (error: Error) => 
   worker.on('message', ({ id, value, error }: Reply) => {
     const call = waiting.get(id)
     waiting.delete(id)
-    if (error === undefined) call?.resolve(value)
-    else call?.reject(revive(error))
+    if (error === undefined) return call?.resolve(value)
+    const fault = revive(error)
+    if (error.errcode !== undefined) onFault(fault)
+    // While it opens, the fault itself is for who starts the server; later, a disk is not the fault of who asks.
+    const isAsked = isOpen && isDiskFault(fault)
+    call?.reject(isAsked ? new AppError('unavailable', `The store cannot be read: ${fault.message}`) : fault)
   })
   let stopping = false
   worker.on('error', fail)
@@ -64,6 +79,7 @@ export async function startReader(directory: string, onDeath: (error: Error) => 
   }
   try {
     await call('open', [])
+    isOpen = true
   } catch (error) {
     stopping = true
     await worker.terminate()
@@ -86,11 +102,12 @@ export async function startReader(directory: string, onDeath: (error: Error) => 
 
 function revive(error: NonNullable<Reply['error']>): Error {
   if (error.code !== undefined) return new AppError(error.code, error.message)
+  if (error.isStores === true) return new StoreError(error.message)
   return Object.assign(new Error(error.message), error.errcode === undefined ? {} : { errcode: error.errcode })
 }
 
 /** Everything but writing tickets: answers questions, keeps the index, and moves committed pages out of the log. */
-function open(directory: string): { api: SqliteReader; close: () => void } {
+function open(directory: string, onFault: (error: unknown) => void): { api: SqliteReader; close: () => void } {
   const db = openBeside(storePath(directory))
   const index = openIndex(directory, db)
   const checkpoint = db.prepare('pragma wal_checkpoint(passive)')
@@ -102,23 +119,24 @@ function open(directory: string): { api: SqliteReader; close: () => void } {
   /** Does the next piece of what waits; returns whether there is more. */
   function tidy(): boolean {
     const found = index.step()
-    if (found > 0) busyAt = Date.now()
+    if (found > 0) busyAt = performance.now()
     uncheckpointed ||= found > 0
     if (found >= CHUNK) return true
     // Here and not in the commit that would otherwise do it, so that no sender waits for it.
-    if (uncheckpointed && Date.now() - checkpointed >= CHECKPOINT_MS) {
+    if (uncheckpointed && performance.now() - checkpointed >= CHECKPOINT_MS) {
       checkpoint.get()
-      checkpointed = Date.now()
+      checkpointed = performance.now()
       uncheckpointed = false
     }
-    return Date.now() - busyAt > QUIET_MS && index.mergeStep()
+    return performance.now() - busyAt > QUIET_MS && index.mergeStep()
   }
 
   function tick(): void {
     let pause = PAUSE_MS
     try {
       if (tidy()) pause = 0
-    } catch {
+    } catch (error) {
+      onFault(error)
       // The disk is full or failing. The health check says so; this work is caught up when it can be.
       pause = FAULT_PAUSE_MS
     }
@@ -146,7 +164,7 @@ function serve(port: NonNullable<typeof parentPort>, directory: string): void {
         return
       }
       if (method === 'open') {
-        store = open(directory)
+        store = open(directory, (error) => port.postMessage({ id: 0, error: describe(error) } satisfies Reply))
         return port.postMessage({ id } satisfies Reply)
       }
       if (store === null) throw new Error('the store is not open')
@@ -161,5 +179,8 @@ function serve(port: NonNullable<typeof parentPort>, directory: string): void {
 function describe(error: unknown): NonNullable<Reply['error']> {
   if (error instanceof AppError) return { message: error.message, code: error.code }
   if (!(error instanceof Error)) return { message: String(error) }
+  if (error instanceof StoreError) return { message: error.message, isStores: true }
+  // A row that is none of ours any more: a bit of it was turned over.
+  if (error instanceof SyntaxError || error instanceof ZodError) return { message: 'a row is damaged', errcode: 11 }
   return 'errcode' in error ? { message: error.message, errcode: Number(error.errcode) } : { message: error.message }
 }

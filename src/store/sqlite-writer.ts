@@ -4,7 +4,7 @@ import type { ReceiptFacts } from '../core/receipt.ts'
 import type { Remap } from '../core/rederive.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { createDeliveries, type Verdict } from './sqlite-deliveries.ts'
-import { integer } from './sqlite-files.ts'
+import { integer, resultCode } from './sqlite-files.ts'
 import { statements } from './sqlite-statements.ts'
 import { createTickets } from './sqlite-tickets.ts'
 import type { Item, NewDelivery, Receipt, Settlement, Submission } from './store.ts'
@@ -259,6 +259,5 @@ const hasIdentity = (submission: Submission) => submission.kind !== 'ticket' || 
 
 /** Full, failing, read-only or damaged: no other submission would fare better. Primary result codes of SQLite. */
 export function isDiskFault(error: unknown): boolean {
-  if (!(error instanceof Error) || !('errcode' in error)) return false
-  return [5, 6, 7, 8, 10, 11, 13, 14, 26].includes(Number(error.errcode) & 0xff)
+  return [5, 6, 7, 8, 10, 11, 13, 14, 26].includes(resultCode(error))
 }

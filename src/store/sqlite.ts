@@ -1,17 +1,29 @@
 import { AppError } from '../core/errors.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { lockDirectory, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import {
+  assertNotLost,
+  filesInPlace,
+  isDamage,
+  lockDirectory,
+  openStore,
+  prepareDirectory,
+  storeFault,
+  storePath,
+} from './sqlite-files.ts'
 import { createKeys } from './sqlite-keys.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
 import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
+import { assertWholeLog } from './sqlite-wal.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission } from './store.ts'
 
 const PRUNE_CHUNK = 500
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
 const PROBE_BYTES = 262_144
+const DAMAGED = 'The store is damaged; nothing is taken until a backup was restored'
+const GONE = 'The files of the store are no longer in the data directory; nothing is taken until they are back'
 
 /**
  * The embedded store: one SQLite database in `directory`, written by group commit, with every commit synced to disk.
@@ -31,19 +43,33 @@ export async function openSqliteStore(options: {
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
-    const db = openStore(storePath(directory))
+    const path = storePath(directory)
+    assertNotLost(directory)
+    assertWholeLog(path)
+    const db = openStore(path)
     const writer = createWriter(db)
     const watch = createWatch(db)
-    const reader = await startReader(directory, onDeath)
+    const isInPlace = filesInPlace([path, `${path}-wal`])
+    isInPlace()
     let failing = false
+    /** Set once, and for good: what is written to a damaged store may be lost, and what is read from it be wrong. */
+    let damage: AppError | null = null
+    const noteDamage = (error: unknown) => {
+      if (isDamage(error)) damage ??= new AppError('unavailable', DAMAGED)
+    }
+    const reader = await startReader(directory, { onDeath, onFault: noteDamage })
 
     /** A disk that takes no commit is not the sender's fault: nothing was acknowledged, and it may come again. */
     const durably = async <T>(commit: () => T): Promise<T> => {
+      if (damage !== null) throw damage
       try {
         const result = commit()
         failing = false
+        // After the commit: nothing is acknowledged that went into a file which is no longer there.
+        if (!isInPlace()) throw new AppError('unavailable', GONE)
         return result
       } catch (error) {
+        noteDamage(error)
         if (!isDiskFault(error)) throw error
         failing = true
         throw new AppError('unavailable', `The store cannot commit: ${error instanceof Error ? error.message : ''}`)
@@ -91,6 +117,7 @@ export async function openSqliteStore(options: {
       },
       probe: () => durably(() => writer.probe(Date.now(), failing ? PROBE_BYTES : 0)),
       queued: commits.queued,
+      isCrowded: commits.isCrowded,
       close: async () => {
         await commits.drained()
         await reader.stop()
@@ -100,7 +127,7 @@ export async function openSqliteStore(options: {
     }
   } catch (error) {
     unlock()
-    throw error
+    throw isDiskFault(error) ? storeFault(error, `Store ${storePath(directory)}`) : error
   }
 }
 

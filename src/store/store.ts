@@ -222,6 +222,8 @@ export type Store = TicketReader &
     probe: () => Promise<void>
     /** Submissions that wait for a commit. */
     queued: () => number
+    /** So much waits to be committed that no more should be taken: before it is too much, and until it is much less. */
+    isCrowded: () => boolean
     /** Commits what is queued, then releases the files. */
     close: () => Promise<void>
   }

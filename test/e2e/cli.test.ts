@@ -64,7 +64,9 @@ describe('a start that cannot be says why, a line each, and harms nothing', () =
         await writeFile(join(directory, 'tickets.db'), 'not a database '.repeat(500))
         return { PORT: '0', TICKETFLOW_DATA_DIR: directory }
       },
-      lines: [/^ticketflow: Store .*tickets\.db cannot be opened: file is not a database$/],
+      lines: [
+        /^ticketflow: Store .*tickets\.db is not a TicketFlow store; keep a copy .*: ticketflow restore FILE --force$/,
+      ],
     },
   ])('$name', async ({ env, lines }) => {
     const { code, stderr } = await ticketflow(['serve'], await env())

@@ -52,7 +52,7 @@ test("another program's database is refused and left as it is", () => {
 
 test('a damaged file is refused with its name', async () => {
   await writeFile(storePath(directory), 'this is no database; '.repeat(1000))
-  expect(() => openStore(storePath(directory))).toThrow(/tickets\.db cannot be opened/)
+  expect(() => openStore(storePath(directory))).toThrow(/tickets\.db is not a TicketFlow store/)
 })
 
 test('a directory is taken by one at a time, and free again afterwards', () => {

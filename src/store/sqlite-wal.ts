@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+
+import { StoreError } from './sqlite-files.ts'
+
+const HEADER = 32
+const FRAME_HEADER = 24
+const MAGIC = 0x377f0682
+
+/** Where a write-ahead log stops being readable, in bytes, and how many commits are written beyond that. */
+export type BrokenLog = { offset: number; lost: number }
+
+/**
+ * SQLite reads a log up to the first frame that does not fit its checksum and takes that for the end: after a crash it
+ * is. But the frames of two commits beyond it were never there in a crash, because each commit is on disk before the
+ * next one is written: then something acknowledged cannot be read any more. (One commit may be the one that the crash
+ * interrupted.) Null when there is nothing of the kind. The file format is https://sqlite.org/fileformat2.html#walformat
+ */
+export function brokenLog(wal: Buffer): BrokenLog | null {
+  if (wal.length < HEADER) return null
+  const magic = wal.readUInt32BE(0)
+  const pageSize = wal.readUInt32BE(8)
+  const isSound = (magic | 1) === (MAGIC | 1) && pageSize >= 512 && pageSize <= 65_536
+  const size = FRAME_HEADER + (isSound ? pageSize : 4096)
+  const sum = createSum((magic & 1) === 0)
+  sum.add(wal, 0, 24)
+  let at = HEADER
+  if (isSound && sum.fits(wal, 24)) {
+    while (at + size <= wal.length && frameFits(wal, at, size, sum)) at += size
+  } else {
+    at = 0
+  }
+  const lost = commitsFrom(wal, Math.max(at, HEADER), size, at === 0)
+  return lost >= 2 ? { offset: at, lost } : null
+}
+
+/** Throws StoreError where the log of the store at `path` is broken. Only while no server writes to it. */
+export function assertWholeLog(path: string): void {
+  const broken = brokenLog(readOrNothing(`${path}-wal`))
+  if (broken === null) return
+  throw new StoreError(
+    `${path}-wal is damaged: ${broken.lost} commits in it cannot be read; keep a copy of the directory, then restore a ` +
+      `backup, or go on without them: truncate -s ${broken.offset} ${path}-wal`,
+  )
+}
+
+function frameFits(wal: Buffer, at: number, size: number, sum: ReturnType<typeof createSum>): boolean {
+  // The two salts of the log's header: frames of an earlier use of the file have others.
+  if (wal.compare(wal, 16, 24, at + 8, at + 16) !== 0) return false
+  sum.add(wal, at, at + 8)
+  sum.add(wal, at + FRAME_HEADER, at + size)
+  return sum.fits(wal, at + 16)
+}
+
+/** Frames that end a commit, of the present use of the log. Where its header is not to be trusted, the first frame's. */
+function commitsFrom(wal: Buffer, from: number, size: number, byFirst: boolean): number {
+  const salt = byFirst ? HEADER + 8 : 16
+  let commits = 0
+  for (let at = from; at + size <= wal.length; at += size) {
+    if (wal.readUInt32BE(at + 4) !== 0 && wal.compare(wal, salt, salt + 8, at + 8, at + 16) === 0) commits += 1
+  }
+  return commits
+}
+
+function createSum(isLittle: boolean) {
+  let [first, second] = [0, 0]
+  return {
+    add: (bytes: Buffer, from: number, to: number) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset)
+      for (let at = from; at < to; at += 8) {
+        first = (first + view.getUint32(at, isLittle) + second) | 0
+        second = (second + view.getUint32(at + 4, isLittle) + first) | 0
+      }
+    },
+    fits: (bytes: Buffer, at: number) => bytes.readInt32BE(at) === first && bytes.readInt32BE(at + 4) === second,
+  }
+}
+
+function readOrNothing(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch {
+    return Buffer.alloc(0)
+  }
+}
