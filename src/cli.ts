@@ -61,6 +61,7 @@ program
     example(
       ['ticketflow check', ''],
       ['ticketflow check http://127.0.0.1:9000 --timeout 2', ''],
+      ['NODE_EXTRA_CA_CERTS=ca.pem ticketflow check https://tickets.example.com', 'with a certificate of your own'],
       ['ticketflow check --json', 'for a pipeline'],
     ),
   )

@@ -46,6 +46,17 @@ const Environment = z
         error: 'TICKETFLOW_TRUSTED_PROXIES must be addresses or networks with commas between, such as 10.0.0.0/8,::1',
       }),
     TICKETFLOW_REQUEST_TIMEOUT_S: whole('TICKETFLOW_REQUEST_TIMEOUT_S', { min: 1, max: 600, preset: 30 }),
+    TICKETFLOW_MAX_CONNECTIONS: whole('TICKETFLOW_MAX_CONNECTIONS', { min: 1, max: 1_000_000, preset: 5000 }),
+    TICKETFLOW_ADDRESS_CONNECTIONS: whole('TICKETFLOW_ADDRESS_CONNECTIONS', { min: 1, max: 1_000_000, preset: 1000 }),
+    TICKETFLOW_TLS_CERT: z.string().default(''),
+    TICKETFLOW_TLS_KEY: z.string().default(''),
+    TICKETFLOW_TLS_CLIENT_CA: z.string().default(''),
+  })
+  .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
+    error: 'TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY go together: set both, or neither for plain HTTP',
+  })
+  .refine((env) => env.TICKETFLOW_TLS_CLIENT_CA === '' || env.TICKETFLOW_TLS_CERT !== '', {
+    error: 'TICKETFLOW_TLS_CLIENT_CA needs TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY',
   })
   .transform((env) => ({
     host: env.HOST,
@@ -63,6 +74,17 @@ const Environment = z
     keyRate: env.TICKETFLOW_KEY_RATE,
     trustedProxies: env.TICKETFLOW_TRUSTED_PROXIES,
     requestTimeoutMs: env.TICKETFLOW_REQUEST_TIMEOUT_S * 1000,
+    maxConnections: env.TICKETFLOW_MAX_CONNECTIONS,
+    addressConnections: env.TICKETFLOW_ADDRESS_CONNECTIONS,
+    /** Paths of PEM files; null is plain HTTP. */
+    tls:
+      env.TICKETFLOW_TLS_CERT === ''
+        ? null
+        : {
+            cert: resolve(env.TICKETFLOW_TLS_CERT),
+            key: resolve(env.TICKETFLOW_TLS_KEY),
+            clientCa: env.TICKETFLOW_TLS_CLIENT_CA === '' ? null : resolve(env.TICKETFLOW_TLS_CLIENT_CA),
+          },
   }))
 
 export type Config = z.output<typeof Environment>

@@ -1,3 +1,5 @@
+import { Server as TlsServer } from 'node:tls'
+
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
@@ -10,6 +12,7 @@ import { loadPlatforms } from './intake/platforms.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
 import { openSqliteStore } from './store/sqlite.ts'
+import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
 const QUEUE_BYTES = 67_108_864
@@ -22,7 +25,9 @@ export type Server = { url: string; close: () => Promise<void> }
 
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
+  const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
+  if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
@@ -61,6 +66,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       log,
       bodyLimit: config.bodyLimit,
       requestTimeoutMs: config.requestTimeoutMs,
+      connections: { total: config.maxConnections, perAddress: config.addressConnections },
+      tls: tls === null ? null : tls.options,
     })
     const stopHousekeeping = startHousekeeping({
       store,
@@ -68,7 +75,24 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
       onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
+    const useCertificate = ({ options, certificate }: Tls) => {
+      if (app.server instanceof TlsServer) app.server.setSecureContext(options)
+      const warning = certificateWarning(certificate, Date.now())
+      if (warning !== null) log.warn(warning)
+    }
+    if (tls !== null) useCertificate(tls)
     const url = await app.listen({ host: config.host, port: config.port })
+    const unwatch =
+      config.tls &&
+      tls &&
+      watchTls(config.tls, tls, {
+        changed: (renewed) => {
+          useCertificate(renewed)
+          log.info({ valid_to: renewed.certificate.validToDate.toISOString() }, 'the TLS certificate was read anew')
+        },
+        fault: (error) =>
+          log.error({ err: error }, 'the TLS certificate cannot be renewed; the one before stays in use'),
+      })
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
@@ -76,6 +100,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       close: async () => {
         log.info('stopping: no new connections; what is in flight is finished')
         stopHousekeeping()
+        unwatch?.()
         // Connections are closed as they fall idle; a sender that never finishes its request does not hold up the stop.
         const tidy = setInterval(() => app.server.closeIdleConnections(), 50)
         const impatience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)

@@ -39,7 +39,7 @@ export async function startTestServer(
   const url = await new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk.toString()
-      const ready = /"url":"(http:[^"]+)".*"msg":"ready"/.exec(output)?.[1]
+      const ready = /"url":"(https?:[^"]+)".*"msg":"ready"/.exec(output)?.[1]
       if (ready !== undefined) resolve(ready)
     }
     child.stdout.on('data', read)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
 
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
 import type { Logger } from 'pino'
@@ -8,12 +9,14 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 
 import { AppError, fail } from '../core/errors.ts'
 import type { Platform } from '../core/platform.ts'
+import { isLoopback } from '../intake/auth.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
 import type { Store } from '../store/store.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
+import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
 import { accessOf, type App, JSON_TYPE } from './fastify.ts'
@@ -36,6 +39,14 @@ const FOR_BROWSERS = {
   'cross-origin-resource-policy': 'same-origin',
 }
 
+const KEEP_TO_TLS = { ...FOR_BROWSERS, 'strict-transport-security': 'max-age=31536000' }
+
+/** Not on this machine's own names: a browser would ask every other program there for TLS as well. */
+const overTls = (host: string) => (isLoopback(host) ? FOR_BROWSERS : KEEP_TO_TLS)
+
+/** How much longer an answer may take to be read than a request to arrive. */
+const ANSWER_PATIENCE = 4
+
 /** The HTTP face: translates, and decides nothing. */
 export async function createApp(deps: {
   store: Store
@@ -48,8 +59,19 @@ export async function createApp(deps: {
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
+  connections: Pick<ConnectionBounds, 'total' | 'perAddress'>
+  /** Null for plain HTTP. */
+  tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, limits, trustedProxies, platforms, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { connections, tls } = deps
+  const wire = {
+    requireHostHeader: false, // Node's own refusal has no body; the hook below has one
+    maxHeaderSize: 16_384,
+    headersTimeout: Math.min(10_000, requestTimeoutMs),
+    // How often sockets are looked at: what bounds a sender that drips a byte a second.
+    connectionsCheckingInterval: 1_000,
+  }
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -67,13 +89,8 @@ export async function createApp(deps: {
     clientErrorHandler: refuseBrokenRequest,
     frameworkErrors: sendError,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200, querystringParser: parseQuery },
-    http: {
-      requireHostHeader: false, // Node's own refusal has no body; the hook below has one
-      maxHeaderSize: 16_384,
-      headersTimeout: Math.min(10_000, requestTimeoutMs),
-      // How often sockets are looked at: what bounds a sender that drips a byte a second.
-      connectionsCheckingInterval: 1_000,
-    },
+    // An https.Server has all that an http.Server has, so that what follows need not know which it is.
+    ...((tls === null ? { http: wire } : { https: { ...wire, ...tls } }) as { http: typeof wire }),
   }).withTypeProvider<ZodTypeProvider>()
 
   app.decorateRequest('actor', '')
@@ -84,7 +101,7 @@ export async function createApp(deps: {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Not where senders deliver: no browser shows that, and it would be a twelfth of what a delivery costs.
-    if (request.method === 'GET') reply.headers(FOR_BROWSERS)
+    if (request.method === 'GET') reply.headers(tls === null ? FOR_BROWSERS : overTls(request.hostname))
     if (request.raw.rawHeaders.length > HEADERS_LIMIT * 2) {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }
@@ -99,6 +116,10 @@ export async function createApp(deps: {
 
   // An expectation other than 100-continue may be passed over (RFC 9110, 10.1.1); Node would refuse it without a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+
+  const bounds = { ...connections, trustedProxies, answerMs: ANSWER_PATIENCE * requestTimeoutMs }
+  const bounded = boundConnections(app.server, bounds, metrics.connectionClosed)
+  app.addHook('onClose', async () => bounded.stop())
 
   await documentation(app)
   await app.register(webhookRoutes({ intake, store, metrics, log }))
@@ -126,10 +147,11 @@ const BROKEN: Readonly<Record<string, AppError>> = {
 
 /** What is no HTTP request never reaches a route: it is answered on the socket, and the socket is closed. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // A request before it on the same connection may be waiting for its commit: its answer goes out first. Node keeps
-  // the response here, and looks at it for the same reason where there is no handler.
-  const { _httpMessage: earlier } = socket as Socket & { _httpMessage?: ServerResponse<IncomingMessage> | null }
+  // All else is the connection's own end: a reset, or a handshake for TLS that came to nothing.
+  const isOfHttp = error.code?.startsWith('HPE_') || error.code?.startsWith('ERR_HTTP_')
+  if (!isOfHttp || !socket.writable) return void socket.destroy()
+  // A request before it on the same connection may be waiting for its commit: its answer goes out first.
+  const earlier = answerOn(socket)
   if (earlier?.req.complete && !earlier.writableFinished) {
     return void earlier.once('finish', () => refuseBrokenRequest(error, socket))
   }
