@@ -9,13 +9,13 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 
 import { AppError, fail } from '../core/errors.ts'
 import type { Platform } from '../core/platform.ts'
-import { isLoopback } from '../intake/auth.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
 import type { Store } from '../store/store.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
+import { sayToBrowsers } from './browsers.ts'
 import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
@@ -29,20 +29,6 @@ import { webhookRoutes } from './webhook.ts'
 
 /** Node reads 2,000 and drops the rest unseen, which might be the Origin: so many are refused well before. */
 const HEADERS_LIMIT = 200
-
-/** Answers are data and nobody's to keep: no browser guesses their type, shows them in a frame or runs them. */
-const FOR_BROWSERS = {
-  'x-content-type-options': 'nosniff',
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-}
-
-const KEEP_TO_TLS = { ...FOR_BROWSERS, 'strict-transport-security': 'max-age=31536000' }
-
-/** Not on this machine's own names: a browser would ask every other program there for TLS as well. */
-const overTls = (host: string) => (isLoopback(host) ? FOR_BROWSERS : KEEP_TO_TLS)
 
 /** How much longer an answer may take to be read than a request to arrive. */
 const ANSWER_PATIENCE = 4
@@ -101,7 +87,7 @@ export async function createApp(deps: {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Not where senders deliver: no browser shows that, and it would be a twelfth of what a delivery costs.
-    if (request.method === 'GET') reply.headers(tls === null ? FOR_BROWSERS : overTls(request.hostname))
+    if (request.method === 'GET' || request.method === 'HEAD') sayToBrowsers(request, reply)
     if (request.raw.rawHeaders.length > HEADERS_LIMIT * 2) {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }
@@ -159,6 +145,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const body = JSON.stringify(errorBody(refusal))
   socket.end(
     `HTTP/1.1 ${statusOf(refusal)} Refused\r\nContent-Type: ${JSON_TYPE}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${randomUUID()}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${randomUUID()}\r\nX-Content-Type-Options: nosniff\r\n` +
+      `Cache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
   )
 }

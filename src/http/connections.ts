@@ -24,9 +24,9 @@ export function answerOn(socket: Socket): ServerResponse<IncomingMessage> | null
 }
 
 /**
- * Keeps the number of open connections within bounds. At a bound the one that has been open for longest gives way to the
- * new one, so that idle and slow ones lock nobody out, not even from their own address; one whose request is being
- * worked on never does. Returns how to see and how to stop it.
+ * Keeps the number of open connections within bounds. At a bound one gives way to the new one, so that idle and slow ones
+ * lock nobody out, not even from their own address: the oldest that was never answered anything, or else the oldest, but
+ * none whose request is being worked on. Returns how to see and how to stop it.
  */
 export function boundConnections(server: Server, bounds: ConnectionBounds, onClosed: (why: Closed) => void) {
   const addresses = new Map<string, Map<string, Connection>>()
@@ -42,15 +42,12 @@ export function boundConnections(server: Server, bounds: ConnectionBounds, onClo
 
   /** False when all of these are at work. */
   function makeRoom(address: string, why: Closed): boolean {
-    for (const [key, { socket }] of addresses.get(address) ?? []) {
-      const answer = answerOn(socket)
-      if (answer?.req.complete && !answer.writableEnded) continue
-      forget(address, key)
-      socket.destroy()
-      onClosed(why)
-      return true
-    }
-    return false
+    const [key, victim] = leastOf(addresses.get(address) ?? new Map()) ?? []
+    if (key === undefined || victim === undefined) return false
+    forget(address, key)
+    victim.socket.destroy()
+    onClosed(why)
+    return true
   }
 
   function fullest(): string {
@@ -101,6 +98,23 @@ export function boundConnections(server: Server, bounds: ConnectionBounds, onClo
   timer.unref()
 
   return { open: () => open, stop: () => clearInterval(timer) }
+}
+
+/** They are in the order in which they were opened. */
+function leastOf(own: ReadonlyMap<string, Connection>): [string, Connection] | undefined {
+  let oldest: [string, Connection] | undefined
+  for (const entry of own) {
+    const { socket } = entry[1]
+    if (isAtWork(socket)) continue
+    if (socket.bytesWritten === 0) return entry
+    oldest ??= entry
+  }
+  return oldest
+}
+
+function isAtWork(socket: Socket): boolean {
+  const answer = answerOn(socket)
+  return answer !== null && answer.req.complete && !answer.writableEnded
 }
 
 function blockListOf(networks: readonly string[]): BlockList {

@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { rename, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import { request, type RequestOptions } from 'node:https'
+import { Agent, request, type RequestOptions } from 'node:https'
+import { connect as connectPlain, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { connect, type ConnectionOptions, type DetailedPeerCertificate } from 'node:tls'
@@ -158,6 +159,29 @@ describe('a server with a certificate', () => {
     expect(await greet(server.url, { ca: pair.cert })).toBe('CERT_HAS_EXPIRED')
     expect(await server.stop()).toBe(0)
     expect(server.output()).toMatch(/"level":40.*The certificate expired on \d{4}-\d\d-\d\d: senders will refuse it/)
+  })
+
+  test('bounds its connections before and after the handshake', async () => {
+    const pair = certificate('localhost', HERE)
+    const server = await start({ ...(await written(pair)), TICKETFLOW_ADDRESS_CONNECTIONS: '5' })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const send = async () => (await ask(server.webhook, { agent, ca: pair.cert, method: 'POST', body: TICKET })).status
+    expect(await send()).toBe(200)
+    const port = Number(new URL(server.url).port)
+    const open = (at: (to: { host: string; port: number; ca: string }) => Socket) =>
+      new Promise<Socket>((resolve) => {
+        const socket = at({ host: '127.0.0.1', port, ca: pair.cert })
+        socket.on('error', () => {})
+        socket.once(at === connect ? 'secureConnect' : 'connect', () => resolve(socket))
+        socket.once('close', () => resolve(socket))
+      })
+    const idle: Socket[] = []
+    for (let count = 0; count < 10; count += 1) idle.push(await open(connect), await open(connectPlain))
+    expect(await send()).toBe(200)
+    const { text: metrics } = await ask(`${server.url}/metrics`, { agent, ca: pair.cert })
+    expect(metrics).toMatch(/^ticketflow_connections_closed_total\{why="address"\} 16$/m)
+    for (const socket of idle) socket.destroy()
+    agent.destroy()
   })
 
   test('that asks for its clients’ certificates takes those of its own authority alone', async () => {
