@@ -92,6 +92,8 @@ export async function createApp(deps: {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }
     if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
+    // A whole URL is for proxies, and may name another host than Host does.
+    if (!request.url.startsWith('/')) fail('malformed', 'The address asked for has to begin with /')
     const access = accessOf(request)
     if (access !== 'public') limits.address(request.ip, Date.now())
     if (access !== 'public' && access !== 'intake') {

@@ -61,7 +61,9 @@ function isSecret(name: string): boolean {
 }
 
 /** A path with its query, secrets masked: some senders can put their token nowhere else. */
-export function maskedPath(path: string): string {
+export function maskedPath(url: string): string {
+  // Where a whole URL was asked for, it may hold a name and a password.
+  const path = url.startsWith('/') ? url : url.replace(/^[^/?]*:\/\/[^/?]*@/, '***@')
   if (!path.includes('?')) return path
   return path.replaceAll(/([?&])([^=&]*)=[^&]*/g, (whole, mark: string, name: string) =>
     isSecret(name.toLowerCase()) ? `${mark}${name}=***` : whole,

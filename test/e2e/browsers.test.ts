@@ -89,8 +89,8 @@ describe('pages of other origins are told nothing', () => {
         url,
         status: expect.toSatisfy((s) => s >= 401 && s <= 405),
       })
-      const names = answers.flatMap(({ headers }) => [...headers.keys()])
-      expect(names.filter((name) => name.startsWith('access-control-'))).toEqual([])
+      const headers = answers.map((answer) => JSON.stringify(Object.fromEntries(answer.headers)))
+      expect(headers.join()).not.toMatch(/access-control-/i)
     }
   })
 

@@ -10,7 +10,7 @@ const BOUND = 1_000
 const TICKET = { title: 'honest', description: 'd' }
 
 let server: TestServer
-let crowd: Socket[] = []
+const crowd: Socket[] = []
 beforeAll(async () => {
   server = await startTestServer()
 })
