@@ -52,7 +52,10 @@ program
   )
   .argument('[url]', 'where the server listens', 'http://127.0.0.1:8000')
   .option('--timeout <seconds>', 'how long one answer may take', seconds, 10)
-  .option('--key <key>', 'a key with the scopes intake and read, for a server that asks for one')
+  .option(
+    '--key <key>',
+    'a key with the scopes intake and read, for a server that asks for one; - reads it from the input',
+  )
   .option('--json', 'print the results as JSON')
   .addHelpText('after', '\nExit code 0 when everything is as it should be, else 1. It can be run again and again.')
   .addHelpText(
@@ -60,7 +63,9 @@ program
     example(
       ['ticketflow check', ''],
       ['ticketflow check http://127.0.0.1:9000 --timeout 2', ''],
+      ['NODE_EXTRA_CA_CERTS=ca.pem ticketflow check https://tickets.example.com', 'with a certificate of your own'],
       ['ticketflow check --json', 'for a pipeline'],
+      ['ticketflow check --key - < key-file', 'so that no list of processes shows the key'],
     ),
   )
   .action(async (url: string, options) => (await import('./cli/check.ts')).check(url, options))

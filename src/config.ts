@@ -60,6 +60,17 @@ const Environment = z
     TICKETFLOW_MAX_LOOP_DELAY_MS: whole('TICKETFLOW_MAX_LOOP_DELAY_MS', { min: 0, max: 600_000, preset: 1000 }),
     TICKETFLOW_MIN_FREE_MB: whole('TICKETFLOW_MIN_FREE_MB', { min: 0, max: 1_000_000_000, preset: 64 }),
     TICKETFLOW_MAX_MEMORY_MB: whole('TICKETFLOW_MAX_MEMORY_MB', { min: 0, max: 1_000_000_000, preset: 0 }),
+    TICKETFLOW_MAX_CONNECTIONS: whole('TICKETFLOW_MAX_CONNECTIONS', { min: 1, max: 1_000_000, preset: 5000 }),
+    TICKETFLOW_ADDRESS_CONNECTIONS: whole('TICKETFLOW_ADDRESS_CONNECTIONS', { min: 1, max: 1_000_000, preset: 1000 }),
+    TICKETFLOW_TLS_CERT: z.string().default(''),
+    TICKETFLOW_TLS_KEY: z.string().default(''),
+    TICKETFLOW_TLS_CLIENT_CA: z.string().default(''),
+  })
+  .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
+    error: 'TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY go together: set both, or neither for plain HTTP',
+  })
+  .refine((env) => env.TICKETFLOW_TLS_CLIENT_CA === '' || env.TICKETFLOW_TLS_CERT !== '', {
+    error: 'TICKETFLOW_TLS_CLIENT_CA needs TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY',
   })
   .transform((env) => ({
     host: env.HOST,
@@ -87,6 +98,17 @@ const Environment = z
       minFreeBytes: env.TICKETFLOW_MIN_FREE_MB * 1_048_576,
       maxMemoryBytes: env.TICKETFLOW_MAX_MEMORY_MB * 1_048_576,
     },
+    maxConnections: env.TICKETFLOW_MAX_CONNECTIONS,
+    addressConnections: env.TICKETFLOW_ADDRESS_CONNECTIONS,
+    /** Paths of PEM files; null is plain HTTP. */
+    tls:
+      env.TICKETFLOW_TLS_CERT === ''
+        ? null
+        : {
+            cert: resolve(env.TICKETFLOW_TLS_CERT),
+            key: resolve(env.TICKETFLOW_TLS_KEY),
+            clientCa: env.TICKETFLOW_TLS_CLIENT_CA === '' ? null : resolve(env.TICKETFLOW_TLS_CLIENT_CA),
+          },
   }))
 
 export type Config = z.output<typeof Environment>

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { Server as TlsServer } from 'node:tls'
 
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
@@ -18,6 +19,7 @@ import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey } from './store/receipt-key.ts'
 import { openSqliteStore } from './store/sqlite.ts'
+import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
 const QUEUE_BYTES = 67_108_864
@@ -30,9 +32,11 @@ export type Server = { url: string; close: () => Promise<void> }
 
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
+  const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
   const receiptKey = openReceiptKey(config.dataDir)
   for (const warning of receiptKey.warnings) log.warn(warning)
+  if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
@@ -94,6 +98,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       log,
       bodyLimit: config.bodyLimit,
       requestTimeoutMs: config.requestTimeoutMs,
+      connections: { total: config.maxConnections, perAddress: config.addressConnections },
+      tls: tls === null ? null : tls.options,
     })
     const stopHousekeeping = startHousekeeping({
       store,
@@ -103,10 +109,27 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         log.warn({ hours: Math.round(ms / 3_600_000) }, 'the clock leapt ahead; nothing is forgotten for a day'),
       onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
+    const useCertificate = ({ options, certificate }: Tls) => {
+      if (app.server instanceof TlsServer) app.server.setSecureContext(options)
+      const warning = certificateWarning(certificate, Date.now())
+      if (warning !== null) log.warn(warning)
+    }
+    if (tls !== null) useCertificate(tls)
     const url = await app.listen({ host: config.host, port: config.port })
     if (isOpenToOthers(config.dataDir)) {
       log.warn({ data: config.dataDir }, 'other users may look into the data directory; chmod 700 keeps them out')
     }
+    const unwatch =
+      config.tls &&
+      tls &&
+      watchTls(config.tls, tls, {
+        changed: (renewed) => {
+          useCertificate(renewed)
+          log.info({ valid_to: renewed.certificate.validToDate.toISOString() }, 'the TLS certificate was read anew')
+        },
+        fault: (error) =>
+          log.error({ err: error }, 'the TLS certificate cannot be renewed; the one before stays in use'),
+      })
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
@@ -114,6 +137,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       close: async () => {
         log.info('stopping: no new connections; what is in flight is finished')
         stopHousekeeping()
+        unwatch?.()
         // Connections are closed as they fall idle; a sender that never finishes its request does not hold up the stop.
         const tidy = setInterval(() => app.server.closeIdleConnections(), 50)
         const impatience = setTimeout(() => app.server.closeAllConnections(), PATIENCE_MS)

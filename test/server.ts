@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -40,7 +41,7 @@ export async function startTestServer(
   const url = await new Promise<string>((resolve, reject) => {
     const read = (chunk: Buffer) => {
       output += chunk.toString()
-      const ready = /"url":"(http:[^"]+)".*"msg":"ready"/.exec(output)?.[1]
+      const ready = /"url":"(https?:[^"]+)".*"msg":"ready"/.exec(output)?.[1]
       if (ready !== undefined) resolve(ready)
     }
     child.stdout.on('data', read)
@@ -87,4 +88,26 @@ export async function get(url: string) {
 export async function deliveriesOf(server: TestServer, requestId: string): Promise<unknown[]> {
   const { json } = await get(`${server.url}/api/deliveries?limit=200`)
   return json.deliveries.filter((delivery: { request_id: string }) => delivery.request_id === requestId)
+}
+
+const WATCHER = `
+  import { writeSync } from 'node:fs'
+  const shared = [Object, Array, Function, String, Number, Buffer, Map].map(({ prototype }) => prototype)
+  const keys = () => shared.flatMap((prototype) => Reflect.ownKeys(prototype).map(String)).join()
+  const before = keys()
+  process.on('exit', () => writeSync(1, JSON.stringify({ level: 30, time: '', msg: 'prototypes', clean: keys() === before }) + String.fromCharCode(10)))
+`
+
+/** Environment of a server that says at its end whether the prototypes that all objects share are as they were. */
+export const WATCHING_PROTOTYPES = {
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(WATCHER)}`,
+}
+
+/** Stops such a server and waits for its last word. */
+export async function endsWithCleanPrototypes(server: TestServer): Promise<boolean> {
+  const closed = once(server.child, 'close')
+  await server.stop()
+  await closed
+  const said = server.output().match(/"msg":"prototypes","clean":\w+/g) ?? []
+  return said.length > 0 && said.every((line) => line.endsWith('true'))
 }

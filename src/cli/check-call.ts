@@ -78,6 +78,14 @@ export function jsonOf(text: string): unknown {
   }
 }
 
+/** There is no switch to overlook it: the key would go to whoever answers. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+])
+
 function reasonOf(error: unknown, base: string, timeoutSeconds: number): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
@@ -88,5 +96,9 @@ function reasonOf(error: unknown, base: string, timeoutSeconds: number): string 
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `The host of ${base} has no address; is its name right?`
   if (cause instanceof Error && cause.name === 'HTTPParserError')
     return `What listens at ${base} does not speak HTTP; is the port right?`
+  if (UNTRUSTED.has(code))
+    return `The certificate of ${base} is signed by nobody this machine trusts (${code}); NODE_EXTRA_CA_CERTS=file.pem names who signed it`
+  if (code === 'UND_ERR_SOCKET' && base.startsWith('http:'))
+    return `${base} closed the connection without an answer; if the server has TLS, give its address with https://`
   return `No answer from ${base}: ${cause instanceof Error ? cause.message : String(cause)}`
 }

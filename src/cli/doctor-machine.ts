@@ -10,8 +10,13 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
+import { request as requestPlain } from 'node:http'
+import { request as requestTls } from 'node:https'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
+import { isObject, jsonOrNull } from '../core/json.ts'
 
 const TMPFS = 0x01021994
 const RAMFS = 0x858458f6
@@ -66,11 +71,12 @@ export function syncTime(folder: string): number {
 export async function portState(
   host: string,
   port: number,
+  protocol: 'http' | 'https',
 ): Promise<'free' | 'ticketflow' | 'taken' | { reason: string }> {
   const error = await tryToListen(host, port)
   if (error === null) return 'free'
   if (error.code !== 'EADDRINUSE') return { reason: error.message }
-  return (await isTicketFlow(host, port)) ? 'ticketflow' : 'taken'
+  return (await isTicketFlow(host, port, protocol)) ? 'ticketflow' : 'taken'
 }
 
 function tryToListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {
@@ -81,15 +87,31 @@ function tryToListen(host: string, port: number): Promise<NodeJS.ErrnoException 
   })
 }
 
-async function isTicketFlow(host: string, port: number): Promise<boolean> {
-  try {
-    const address = host.includes(':') ? `[${host.replace(/^\[|\]$/g, '')}]` : host
-    const response = await fetch(`http://${address}:${port}/api/integrations/webhook/health`, {
-      signal: AbortSignal.timeout(2000),
-    })
-    const body: unknown = await response.json()
-    return typeof body === 'object' && body !== null && 'endpoint' in body && body.endpoint === 'webhook'
-  } catch {
-    return false
+/** Asks who answers, and tells nothing: so the certificate may be anybody's. */
+function isTicketFlow(host: string, port: number, protocol: 'http' | 'https'): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const options = {
+    host: host.replace(/^\[|\]$/g, ''),
+    port,
+    path: '/api/integrations/webhook/health',
+    timeout: 2000,
+    agent: false,
+    rejectUnauthorized: false,
   }
+  const request = protocol === 'https' ? requestTls(options) : requestPlain(options)
+  request.on('response', (response) => {
+    text(response).then(
+      (body) => resolve(isHealth(body)),
+      () => resolve(false),
+    )
+  })
+  request.on('timeout', () => request.destroy())
+  request.on('error', () => resolve(false))
+  request.end()
+  return promise
+}
+
+function isHealth(body: string): boolean {
+  const said = jsonOrNull(body)
+  return isObject(said) && said['endpoint'] === 'webhook'
 }

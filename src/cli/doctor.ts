@@ -5,6 +5,7 @@ import { assertNotLost, isLocked, StoreError, storePath } from '../store/sqlite-
 import { indexBehind, inspectStore } from '../store/sqlite-inspect.ts'
 import { assertWholeLog } from '../store/sqlite-wal.ts'
 import { examineDirectory, freeSpace, nearestFolder, portState, syncTime } from './doctor-machine.ts'
+import { certificateWarning, readTls, type TlsFiles } from '../tls.ts'
 import { count, paint, print, printTable, size, type State } from './table.ts'
 
 /** What was looked at, how it is, and, unless it is well, what to do. */
@@ -35,7 +36,9 @@ async function examine(): Promise<Finding[]> {
   const isRunning = isFit && isLocked(config.dataDir)
   return [
     runtime,
-    finding('configuration', 'ok', `http://${config.host}:${config.port}, data in ${config.dataDir}`),
+    finding('configuration', 'ok', `${protocolOf(config)}://${config.host}:${config.port}, data in ${config.dataDir}`),
+    ...user(),
+    ...(config.tls === null ? [] : [certificate(config.tls)]),
     directory,
     ...(isFit ? disk(config.dataDir) : []),
     ...(isFit ? [server(isRunning), ...store(config.dataDir)] : []),
@@ -50,6 +53,28 @@ function configOrFaults(): Config | Finding[] {
     if (!(error instanceof ConfigError)) throw error
     const faults = error.faults.map((fault) => finding('configuration', 'fail', 'not valid', fault))
     return [...faults, finding('all the rest', 'warn', 'not examined', 'Mend the configuration first')]
+  }
+}
+
+const protocolOf = ({ tls }: Config) => (tls === null ? 'http' : 'https')
+
+function user(): Finding[] {
+  const advice = 'It needs no more than its data directory and a port above 1023: run it as a user of its own'
+  return process.getuid?.() === 0 ? [finding('user', 'warn', 'root', advice)] : []
+}
+
+function certificate(files: TlsFiles): Finding {
+  const name = 'certificate'
+  try {
+    const { certificate: found } = readTls(files)
+    const names = found.subjectAltName?.replaceAll(/(DNS|IP Address):/g, '') ?? found.subject
+    const warning = certificateWarning(found, Date.now())
+    if (warning !== null)
+      return finding(name, 'warn', warning, 'Renew it; a running server takes the new files by itself')
+    return finding(name, 'ok', `for ${names}, until ${found.validToDate.toISOString().slice(0, 10)}`)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return finding(name, 'fail', 'cannot be used', error.message)
   }
 }
 
@@ -112,13 +137,20 @@ function searchIndex(directory: string): Finding {
   return finding('search index', 'ok', `${count(behind, 'change')} behind; the server catches up`)
 }
 
-async function port({ host, port: number }: Config, isRunning: boolean): Promise<Finding> {
+async function port(config: Config, isRunning: boolean): Promise<Finding> {
   const name = 'port'
+  const { host, port: number, tls } = config
   if (number === 0) return finding(name, 'ok', 'any that is free')
-  const state = await portState(host, number)
+  const state = await portState(host, number, protocolOf(config))
   if (state === 'free') return finding(name, 'ok', `${number} of ${host} is free`)
   if (state === 'ticketflow' && isRunning) return finding(name, 'ok', `${number} of ${host} is the running server's`)
   const advice = 'Stop what uses it (`ss -ltnp` names it), or set PORT'
+  if (state === 'taken' && isRunning && tls?.clientCa)
+    return finding(
+      name,
+      'ok',
+      `${number} of ${host} is in use; who answers there cannot be asked without a certificate`,
+    )
   if (state === 'ticketflow')
     return finding(name, 'fail', `${number} of ${host} is in use by a TicketFlow with other data`, advice)
   if (state === 'taken') return finding(name, 'fail', `${number} of ${host} is in use by another program`, advice)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
 
 import Fastify, { type FastifyBaseLogger, type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import type { Logger } from 'pino'
@@ -18,6 +19,8 @@ import type { Store } from '../store/store.ts'
 import type { ShownKey } from '../store/receipt-key.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
+import { sayToBrowsers } from './browsers.ts'
+import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
 import { accessOf, type App, JSON_TYPE } from './fastify.ts'
@@ -34,14 +37,8 @@ import { webhookRoutes } from './webhook.ts'
 /** Node reads 2,000 and drops the rest unseen, which might be the Origin: so many are refused well before. */
 const HEADERS_LIMIT = 200
 
-/** Answers are data and nobody's to keep: no browser guesses their type, shows them in a frame or runs them. */
-const FOR_BROWSERS = {
-  'x-content-type-options': 'nosniff',
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-}
+/** How much longer an answer may take to be read than a request to arrive. */
+const ANSWER_PATIENCE = 4
 
 /** The HTTP face: translates, and decides nothing. */
 export async function createApp(deps: {
@@ -60,9 +57,19 @@ export async function createApp(deps: {
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
+  connections: Pick<ConnectionBounds, 'total' | 'perAddress'>
+  /** Null for plain HTTP. */
+  tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, log, bodyLimit, requestTimeoutMs } = deps
+  const { platforms, receiptKeys, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const wire = {
+    requireHostHeader: false, // Node's own refusal has no body; the hook below has one
+    maxHeaderSize: 16_384,
+    headersTimeout: Math.min(10_000, requestTimeoutMs),
+    // How often sockets are looked at: what bounds a sender that drips a byte a second.
+    connectionsCheckingInterval: 1_000,
+  }
   const quiet: FastifyBaseLogger = log.child({}, { level: log.isLevelEnabled('warn') ? 'warn' : log.level })
   const app: App = Fastify({
     // What Fastify itself has to say matters from warnings on; deliveries are logged by the webhook.
@@ -80,13 +87,8 @@ export async function createApp(deps: {
     clientErrorHandler: refuseBrokenRequest,
     frameworkErrors: sendError,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200, querystringParser: parseQuery },
-    http: {
-      requireHostHeader: false, // Node's own refusal has no body; the hook below has one
-      maxHeaderSize: 16_384,
-      headersTimeout: Math.min(10_000, requestTimeoutMs),
-      // How often sockets are looked at: what bounds a sender that drips a byte a second.
-      connectionsCheckingInterval: 1_000,
-    },
+    // An https.Server has all that an http.Server has, so that what follows need not know which it is.
+    ...((tls === null ? { http: wire } : { https: { ...wire, ...tls } }) as { http: typeof wire }),
   }).withTypeProvider<ZodTypeProvider>()
 
   app.decorateRequest('actor', '')
@@ -97,11 +99,13 @@ export async function createApp(deps: {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Not where senders deliver: no browser shows that, and it would be a twelfth of what a delivery costs.
-    if (request.method === 'GET') reply.headers(FOR_BROWSERS)
+    if (request.method === 'GET' || request.method === 'HEAD') sayToBrowsers(request, reply)
     if (request.raw.rawHeaders.length > HEADERS_LIMIT * 2) {
       fail('headers_too_large', `Request has more than ${HEADERS_LIMIT} headers`)
     }
     if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
+    // A whole URL is for proxies, and may name another host than Host does.
+    if (!request.url.startsWith('/')) fail('malformed', 'The address asked for has to begin with /')
     const access = accessOf(request)
     if (access !== 'public' && request.routeOptions.config.isVital !== true) {
       const shed = overload.refuse(access === 'intake' || access === 'write')
@@ -116,6 +120,10 @@ export async function createApp(deps: {
 
   // An expectation other than 100-continue may be passed over (RFC 9110, 10.1.1); Node would refuse it without a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+
+  const bounds = { ...connections, trustedProxies, answerMs: ANSWER_PATIENCE * requestTimeoutMs }
+  const bounded = boundConnections(app.server, bounds, metrics.connectionClosed)
+  app.addHook('onClose', async () => bounded.stop())
 
   await documentation(app)
   await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl }))
@@ -152,10 +160,11 @@ const BROKEN: Readonly<Record<string, AppError>> = {
 
 /** What is no HTTP request never reaches a route: it is answered on the socket, and the socket is closed. */
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  // A request before it on the same connection may be waiting for its commit: its answer goes out first. Node keeps
-  // the response here, and looks at it for the same reason where there is no handler.
-  const { _httpMessage: earlier } = socket as Socket & { _httpMessage?: ServerResponse<IncomingMessage> | null }
+  // All else is the connection's own end: a reset, or a handshake for TLS that came to nothing.
+  const isOfHttp = error.code?.startsWith('HPE_') || error.code?.startsWith('ERR_HTTP_')
+  if (!isOfHttp || !socket.writable) return void socket.destroy()
+  // A request before it on the same connection may be waiting for its commit: its answer goes out first.
+  const earlier = answerOn(socket)
   if (earlier?.req.complete && !earlier.writableFinished) {
     return void earlier.once('finish', () => refuseBrokenRequest(error, socket))
   }
@@ -163,6 +172,7 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   const body = JSON.stringify(errorBody(refusal))
   socket.end(
     `HTTP/1.1 ${statusOf(refusal)} Refused\r\nContent-Type: ${JSON_TYPE}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${randomUUID()}\r\nConnection: close\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${randomUUID()}\r\nX-Content-Type-Options: nosniff\r\n` +
+      `Cache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
   )
 }

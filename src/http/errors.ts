@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 
 import { AppError, type ErrorCode } from '../core/errors.ts'
+import { sayToBrowsers } from './browsers.ts'
 import { JSON_TYPE } from './fastify.ts'
 
 const STATUS = {
@@ -88,6 +89,8 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   if (status === 500) request.log.error({ err: error, request_id: request.id }, 'internal error')
   if (status === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', String(RETRY_AFTER_S))
   if (status === 429) sayLimit(error, reply)
+  // An address bar and a form on a stranger's page show these, whatever the method.
+  sayToBrowsers(request, reply)
   if (status === 401) reply.header('www-authenticate', CHALLENGE)
   return reply
     .code(status)

@@ -7,6 +7,9 @@ import type { KeyStore } from '../store/store.ts'
 import { Errors, Key, NewKey } from './schemas.ts'
 import type { App } from './fastify.ts'
 
+/** Somebody may have given the whole key. */
+const ID_LENGTH = 11
+
 const KeyId = z.object({ id: z.string().max(50) })
 
 /** Keys for who sends and who reads. A key's secret is in the answer that made it, and nowhere else. */
@@ -55,7 +58,7 @@ export const keyRoutes = (store: KeyStore) => async (app: App) => {
     async ({ params: { id } }) => {
       await store.revokeKey(id, Date.now())
       const key = (await store.keys()).find((one) => one.id === id)
-      return key === undefined ? fail('not_found', `No key ${id}`) : shownKey(key)
+      return key === undefined ? fail('not_found', `No key ${id.slice(0, ID_LENGTH)}`) : shownKey(key)
     },
   )
 }

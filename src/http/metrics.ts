@@ -6,6 +6,7 @@ export type Metrics = {
   delivery: (outcome: string, seconds: number) => void
   /** A request was refused before it was read. */
   shed: (reason: ShedReason) => void
+  connectionClosed: (why: string) => void
   contentType: string
   text: () => Promise<string>
 }
@@ -23,6 +24,12 @@ export function createMetrics(queued: () => number): Metrics {
     name: 'ticketflow_delivery_duration_seconds',
     help: 'From the request to its answer',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
+  })
+  const closed = new Counter({
+    name: 'ticketflow_connections_closed_total',
+    help: 'Connections that the server closed: too many of an address, too many in all, or an answer that nobody read',
+    labelNames: ['why'],
     registers: [registry],
   })
   const waiting = new Gauge({
@@ -43,6 +50,7 @@ export function createMetrics(queued: () => number): Metrics {
       deliveries.labels(outcome).inc()
       duration.observe(seconds)
     },
+    connectionClosed: (why) => closed.labels(why).inc(),
     contentType: registry.contentType,
     text: () => {
       waiting.set(queued())

@@ -25,7 +25,8 @@ export function authenticateOpen(headers: RawRequest['headers']): Sender {
     fail('forbidden', 'This server is open to its own machine only; address it as localhost')
   }
   const origin = headers['origin']
-  if (typeof origin === 'string' && origin !== `http://${String(host)}`) {
+  // One port speaks either with TLS or without, so the scheme tells nothing more.
+  if (typeof origin === 'string' && origin !== `http://${String(host)}` && origin !== `https://${String(host)}`) {
     fail('forbidden', 'This server is open to its own machine only; pages of another origin may not use it')
   }
   return { source: 'open', registered: null }

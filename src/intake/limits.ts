@@ -54,7 +54,7 @@ function tooMany(name: string, { quota, windowMs }: Rate, waitMs: number): AppEr
 }
 
 /** Whom an address stands for: a household has 2^64 addresses of IPv6, and one of IPv4. */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return address
   const parsed = ipaddr.IPv6.parse(address)
   return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.parts.slice(0, 4).join(':')

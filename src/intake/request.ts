@@ -62,7 +62,9 @@ export function deliveryOf(request: RawRequest, sender: Sender | null, body: Buf
 /** Whether it came to a batch's address. */
 export const isBatch = ({ path }: RawRequest): boolean => /\/batch\/?(?:\?|$)/.test(path)
 
-const SECRET = /authorization|cookie|secret|token|signature|password|api-?key/
+/** What a header or a parameter is called that holds a secret; `author` holds none. */
+const SECRET =
+  /auth(?!or(?!iz))|cookie|secret|token|signature|passw|credential|session|hmac|jwt|(?:api|access|private)[-_]?key|^(?:key|sig|pwd|pass)$/
 
 /** Whether a header's value is a secret, for each name seen so far; names are the sender's, so the memory is bounded. */
 const secrets = new Map<string, boolean>()
@@ -75,20 +77,33 @@ function isSecret(name: string): boolean {
   return secret
 }
 
-/** A path with its query, secrets masked: some senders can put their token nowhere else. */
-export function maskedPath(path: string): string {
+/** A path with its query, secrets masked: some senders can put their token nowhere else. Takes whole URLs as well. */
+export function maskedPath(url: string): string {
+  const path = url.startsWith('/') ? url : url.replace(/^[^/?]*:\/\/[^/?]*@/, '***@')
   if (!path.includes('?')) return path
-  return path.replaceAll(/([?&])([^=&]*)=[^&]*/g, (whole, mark: string, name: string) =>
-    isSecret(name.toLowerCase()) ? `${mark}${name}=***` : whole,
+  return path.replaceAll(/([?&;])([^=&;]*)=[^&;]*/g, (whole, mark: string, name: string) =>
+    isSecret(plain(name).toLowerCase()) ? `${mark}${name}=***` : whole,
   )
+}
+
+function plain(name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
 }
 
 function maskedHeaders({ headers }: RawRequest, hidden: (text: string) => string): string {
   let json = ''
   for (const name in headers) {
-    const said = headers[name]
+    const said = maskedValue(headers[name])
     const value = isSecret(name) ? '***' : Array.isArray(said) ? said.map(hidden) : said && hidden(said)
     json += `${json === '' ? '{' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`
   }
   return json === '' ? '{}' : `${json}}`
 }
+
+/** A Referer, or what a proxy says was asked for, is an address with a query of its own. */
+const maskedValue = (value: Headers[string]) =>
+  typeof value === 'string' && (value.includes('?') || value.includes('://')) ? maskedPath(value) : value

@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { AppError } from '../core/errors.ts'
 import { isEmail } from '../core/text.ts'
 import { indexPath, integer, makePrivate, StoreError } from './sqlite-files.ts'
+import { createWords, TOKENIZER } from './sqlite-words.ts'
 import type { TicketQuery } from './store.ts'
 
 /** Raised whenever what is indexed changes: an index of another version is made anew. */
@@ -71,6 +72,7 @@ export function openIndex(directory: string, store: DatabaseSync) {
  */
 function openParts(directory: string, store: DatabaseSync) {
   const db = openOrRecreate(directory, store)
+  const cut = createWords()
   const add = db.prepare('insert into search (rowid, text) values (?, ?)')
   const replace = db.prepare('insert or replace into search (rowid, text) values (?, ?)')
   const mergePages = db.prepare(`insert into search (search, rank) values ('merge', ?)`)
@@ -178,7 +180,7 @@ function openParts(directory: string, store: DatabaseSync) {
 
   /** Ids of matching tickets, newest first. */
   function find(query: TicketQuery): number[] {
-    const wanted = words(query.q)
+    const wanted = quoted(query.q, cut.words)
     if (query.q !== undefined && wanted.length === 0) return []
     const match = [...wanted, ...FACETS.flatMap((facet) => filter(facet, query[facet]))].join(' AND ')
     // A number is bound as a double, and FTS5 starts at a rowid only when it is told an integer.
@@ -191,6 +193,7 @@ function openParts(directory: string, store: DatabaseSync) {
 
   function close(): void {
     if (db.isTransaction) commit()
+    cut.close()
     db.close()
   }
 
@@ -228,7 +231,7 @@ function open(path: string, store: DatabaseSync): DatabaseSync {
   db.exec(`
     begin immediate;
     create virtual table search using fts5(text,
-      content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2');
+      content = '', contentless_delete = 1, detail = none, tokenize = '${TOKENIZER}');
     create table progress (ticket_id integer not null, entry_id integer not null) strict;
     insert into search (search, rank) values ('hashsize', ${HASH_BYTES});
     -- Tickets are read as they are now, with all that their history has told so far.
@@ -242,15 +245,17 @@ const facetWord = (facet: Facet | 'email', value: string) => `"${facet}${Buffer.
 
 const filter = (facet: Facet, value: string | undefined) => (value === undefined ? [] : [facetWord(facet, value)])
 
-/** Each word quoted, so that no input is query syntax. An e-mail address is one word; a final `*` asks for a prefix. */
-function words(q: string | undefined): string[] {
+/**
+ * Each word quoted, so that no input is query syntax. An e-mail address is one word; a final `*` asks for a prefix.
+ */
+function quoted(q: string | undefined, words: (text: string) => string[]): string[] {
   const found: string[] = []
   for (const part of (q ?? '').split(/\s+/u)) {
     if (isEmail(part)) {
       found.push(facetWord('email', part.toLowerCase()))
       continue
     }
-    const parts = part.match(/[\p{L}\p{N}\p{M}\p{Co}]+/gu) ?? []
+    const parts = words(part)
     found.push(...parts.map((word, index) => `"${word}"${part.endsWith('*') && index === parts.length - 1 ? '*' : ''}`))
   }
   return found

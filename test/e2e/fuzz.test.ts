@@ -4,7 +4,15 @@ import { z } from 'zod'
 
 import { PRIORITIES } from '../../src/core/priority.ts'
 import { fixtures, lowerCased } from '../fixtures.ts'
-import { discard, get, post, startTestServer, type TestServer } from '../server.ts'
+import {
+  discard,
+  endsWithCleanPrototypes,
+  get,
+  post,
+  startTestServer,
+  type TestServer,
+  WATCHING_PROTOTYPES,
+} from '../server.ts'
 
 // The same bodies each time; FUZZ_SEED and FUZZ_RUNS look further. fast-check prints the seed of what fails.
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_123)
@@ -15,7 +23,7 @@ const FORM = 'application/x-www-form-urlencoded'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await startTestServer(WATCHING_PROTOTYPES)
 })
 afterAll(() => discard(server))
 
@@ -278,4 +286,8 @@ describe('what real senders send, bent in one place', () => {
       })
       expect((await newest()) - before).toBeLessThanOrEqual(anonymous)
     }))
+})
+
+test('after all of it the prototypes that all objects share are as they were', async () => {
+  expect(await endsWithCleanPrototypes(server)).toBe(true)
 })

@@ -1,10 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { deliveriesOf, discard, get, post, startTestServer, type TestServer } from '../server.ts'
+import {
+  deliveriesOf,
+  discard,
+  endsWithCleanPrototypes,
+  get,
+  post,
+  startTestServer,
+  type TestServer,
+  WATCHING_PROTOTYPES,
+} from '../server.ts'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startTestServer()
+  server = await startTestServer(WATCHING_PROTOTYPES)
 })
 afterAll(() => discard(server))
 
@@ -378,4 +387,8 @@ test('after all of it a plain ticket is plain, alone and in a batch', async () =
     failed_tickets: [],
   })
   expect((await get(`${server.webhook}/health`)).json.status).toBe('healthy')
+})
+
+test('after all of it the prototypes that all objects share are as they were', async () => {
+  expect(await endsWithCleanPrototypes(server)).toBe(true)
 })
