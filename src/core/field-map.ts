@@ -1,16 +1,12 @@
-import { AppError, fail, failFields } from './errors.ts'
-import { type Expression, compileExpression } from './expression.ts'
-import { timeFrom } from './fields.ts'
-import { isObject, wellFormedValue } from './json.ts'
+import { AppError, failFields, type FieldError } from './errors.ts'
+import { compileExpression, type Expression, ExpressionError, plain } from './expression.ts'
+import { meaning, timeFrom } from './fields.ts'
+import { isObject, jsonOrNull, wellFormedValue } from './json.ts'
 import { priorityFrom, type PriorityScale } from './priority.ts'
 import type { Headers } from './signature.ts'
-import { cleanText, clip, isEmail, TITLE_LIMIT } from './text.ts'
-import { STATUSES, type TicketDraft } from './ticket.ts'
+import { cleanText, clip, isEmail, METADATA_LIMIT, NAME_LIMIT, TITLE_LIMIT } from './text.ts'
+import { type Status, STATUSES, type TicketDraft } from './ticket.ts'
 
-const NAME_LIMIT = 500
-const METADATA_LIMIT = 262_144
-
-/** What of a ticket a source may map by expressions of its own. */
 export const MAPPABLE = [
   'title',
   'description',
@@ -24,19 +20,22 @@ export const MAPPABLE = [
   'updated_at',
   'metadata',
 ] as const
-type MappableField = (typeof MAPPABLE)[number]
+export type MappableField = (typeof MAPPABLE)[number]
 
-/** A JSONata expression a field; `$headers` are the request's, with their names in lower case. */
+/** A JSONata expression a field, laid over what the platform made of the payload. */
 export type FieldMap = { [field in MappableField]?: string | undefined }
 
-/** What a map yields for one payload. A field it says nothing of is left out; null is "absent". */
-export type Mapped = { [field in MappableField]?: unknown }
+/** What a map yields for one payload. A field that it says nothing of is left out; null is "absent". */
+export type Mapped = Partial<Record<MappableField, unknown>>
 
-export type CompiledFieldMap = { evaluate: (payload: unknown, headers: Headers) => Promise<Mapped> }
+export type CompiledFieldMap = {
+  /** Reads no clock and changes nothing. Throws AppError `malformed`, naming each field that failed. */
+  evaluate: (payload: unknown, headers: Headers) => Promise<Mapped>
+}
 
-/** Throws AppError `malformed`, naming each field whose expression is none. */
+/** Throws AppError `malformed`, naming each faulty expression and where in it the fault is. */
 export function compileFieldMap(map: FieldMap): CompiledFieldMap {
-  const faults: { field: string; message: string }[] = []
+  const errors: FieldError[] = []
   const expressions: [MappableField, Expression][] = []
   for (const field of MAPPABLE) {
     const source = map[field]
@@ -44,111 +43,169 @@ export function compileFieldMap(map: FieldMap): CompiledFieldMap {
     try {
       expressions.push([field, compileExpression(source)])
     } catch (error) {
-      if (!(error instanceof AppError)) throw error
-      faults.push({ field: `field_map.${field}`, message: `Field map: ${field}: ${error.message}` })
+      errors.push(faultOf(field, error))
     }
   }
-  if (faults.length > 0) failFields(faults)
+  for (const field in map) {
+    if (!MAPPABLE.some((known) => known === field)) {
+      errors.push({ field, message: `Field map: ${field.slice(0, 40)} is no field of a ticket` })
+    }
+  }
+  if (errors.length > 0) failFields(errors)
+  const usesHeaders = Object.values(map).some((source) => source?.includes('$headers'))
 
   return {
     evaluate: async (payload, headers) => {
+      // JSONata leaves marks on arrays that it gives back, so it gets its own.
+      const own = copyOf(payload)
+      const ownHeaders = usesHeaders ? (copyOf(headers) as Record<string, unknown>) : null
       const mapped: Mapped = {}
+      const faults: FieldError[] = []
       for (const [field, expression] of expressions) {
-        const value = await named(field, () => expression(payload, { headers }))
-        if (value !== undefined) mapped[field] = value
+        try {
+          const value = await expression(own, ownHeaders)
+          if (value !== undefined) mapped[field] = value
+        } catch (error) {
+          faults.push(faultOf(field, error))
+        }
       }
+      if (faults.length > 0) failFields(faults)
       return mapped
     },
   }
 }
 
-async function named<T>(field: MappableField, work: () => Promise<T>): Promise<T> {
+function copyOf(value: unknown): unknown {
   try {
-    return await work()
+    return plain(value)
   } catch (error) {
-    if (error instanceof AppError) fail('malformed', `Field map: ${field}: ${error.message}`)
+    if (error instanceof ExpressionError) throw new AppError('malformed', `Field map: the payload ${error.message}`)
     throw error
   }
 }
 
+function faultOf(field: MappableField, error: unknown): FieldError {
+  if (error instanceof ExpressionError) return { field, message: `Field map: ${field}: ${error.message}` }
+  throw error
+}
+
+/** The usual words for a status, with single spaces. */
+const STATUS_WORDS: Readonly<Record<string, Status>> = {
+  ...(Object.fromEntries(STATUSES.map((status) => [status, status])) as Record<Status, Status>),
+  created: 'new',
+  'to do': 'new',
+  todo: 'new',
+  unassigned: 'new',
+  active: 'open',
+  acknowledged: 'open',
+  assigned: 'open',
+  firing: 'open',
+  'in progress': 'open',
+  opened: 'open',
+  reopened: 'open',
+  triggered: 'open',
+  hold: 'pending',
+  'on hold': 'pending',
+  waiting: 'pending',
+  'waiting for customer': 'pending',
+  'waiting on customer': 'pending',
+  complete: 'resolved',
+  completed: 'resolved',
+  done: 'resolved',
+  fixed: 'resolved',
+  solved: 'resolved',
+  canceled: 'closed',
+  cancelled: 'closed',
+}
+
+/** What of the metadata is ours, whatever a map says. */
+const OURS = ['platform', 'external_id', 'unmapped']
+
 /**
- * Lays what a map yields over what the platform made of the payload, cleaned as the flat form's fields are. Throws
- * AppError `malformed` where a field is no text, or where no title is left.
+ * The draft with what the map said laid over it, normalised as a flat payload is. `scale` is the platform's own for
+ * its priorities. A word for a priority or a status that nobody knows is kept in the metadata, never refused. Throws
+ * AppError `malformed` for a structure where text is meant, and for a name or a metadata that is too long.
  */
 export function applyMapped(draft: TicketDraft, mapped: Mapped, scale?: PriorityScale): TicketDraft {
-  const own = { ...draft }
-  /** What is worth keeping of the words that a field was made of; null takes away what stood there for the old ones. */
-  const notes: Record<string, unknown> = {}
-  const says = (field: MappableField) => mapped[field] !== undefined
+  const errors: FieldError[] = []
+  const result: TicketDraft = { ...draft, metadata: metadataWith(draft.metadata, mapped['metadata'], errors) }
 
-  if (says('title')) {
-    const whole = text('title', mapped)
-    own.title = whole === null ? null : clip(whole, TITLE_LIMIT)
-    notes['full_title'] = own.title === whole ? null : whole
+  const note = (key: string, value: unknown): void => {
+    if (value === null) delete result.metadata[key]
+    else result.metadata[key] = value
   }
-  if (says('description')) own.description = text('description', mapped)
-  if (says('category')) own.category = name('category', mapped)?.toLowerCase() ?? null
-  if (says('priority')) {
-    const said = text('priority', mapped)
-    own.priority = priorityFrom(said, scale)
-    notes['original_priority'] = said?.toLowerCase() === own.priority ? null : said
-    notes['priority_unmapped'] = said !== null && own.priority === null ? true : null
+  const refuse = (field: MappableField, why: string): null => {
+    errors.push({ field, message: `Field map: ${field} ${why}` })
+    return null
   }
-  if (says('status')) {
-    const said = text('status', mapped)
-    const status = STATUSES.find((one) => one === said?.toLowerCase()) ?? null
-    own.status = status ?? draft.status
-    notes['original_status'] = status === null ? said : null
+  /** Undefined when the map says nothing of the field, null when it says that there is none. */
+  const text = (field: MappableField): string | null | undefined => {
+    const value = mapped[field]
+    if (value === undefined || value === null) return value
+    if (typeof value !== 'object') return cleanText(String(value)) || null
+    return refuse(field, `must be text, not ${Array.isArray(value) ? 'an array' : 'an object'}`)
   }
-  if (says('user_id')) own.userId = name('user_id', mapped)
-  if (says('user_email')) {
-    const said = text('user_email', mapped)
-    own.userEmail = said !== null && isEmail(said) ? said : null
-    notes['original_email'] = own.userEmail === said ? null : said
+  const name = (field: MappableField): string | null | undefined => {
+    const said = text(field)
+    return said && said.length > NAME_LIMIT ? refuse(field, `is longer than ${NAME_LIMIT} characters`) : said
   }
-  if (says('external_id')) {
-    own.externalId = name('external_id', mapped)
-    notes['external_id'] = own.externalId
+
+  const title = text('title')
+  if (title !== undefined) {
+    result.title = title === null ? null : clip(title, TITLE_LIMIT)
+    note('full_title', result.title === title ? null : title)
   }
-  if (says('account')) own.account = name('account', mapped) ?? ''
-  if (says('updated_at')) own.sentUpdatedAt = timeFrom(text('updated_at', mapped))
-  if (own.title === null && own.event === null) fail('malformed', 'Field map: title: it yields nothing')
-  return { ...own, metadata: withMapped(draft.metadata, mapped.metadata, notes) }
+  const description = text('description')
+  if (description !== undefined) result.description = description
+  const category = name('category')
+  if (category !== undefined) result.category = category?.toLowerCase() ?? null
+  const priority = text('priority')
+  if (priority !== undefined) {
+    result.priority = priorityFrom(priority, scale)
+    note('original_priority', priority?.toLowerCase() === result.priority ? null : priority)
+    note('priority_unmapped', null)
+  }
+  const status = text('status')
+  if (status !== undefined) {
+    const known = meaning(STATUS_WORDS, status?.replaceAll(/[\s_-]/g, ' ') ?? null)
+    if (known !== null || status === null) result.status = known
+    note('original_status', known === null ? status : null)
+  }
+  const userId = name('user_id')
+  if (userId !== undefined) result.userId = userId
+  const email = text('user_email')
+  if (email !== undefined) {
+    const isValid = email !== null && isEmail(email)
+    result.userEmail = isValid ? email : null
+    note('original_email', isValid ? null : email)
+  }
+  const externalId = name('external_id')
+  if (externalId !== undefined) {
+    result.externalId = externalId
+    note('external_id', externalId)
+  }
+  const account = name('account')
+  if (account !== undefined) result.account = account ?? ''
+  const updatedAt = text('updated_at')
+  if (updatedAt !== undefined) {
+    result.sentUpdatedAt = timeFrom(updatedAt)
+    note('original_updated_at', result.sentUpdatedAt === null ? updatedAt : null)
+  }
+  // An event has a stand-in for it; what is sent as a ticket has to have one.
+  if (errors.length === 0 && result.title === null && result.event === null) refuse('title', 'is nothing, and a ticket needs one')
+  if (errors.length > 0) failFields(errors)
+  return result
 }
 
-function text(field: MappableField, mapped: Mapped): string | null {
-  const value = mapped[field]
-  if (value === null || value === undefined) return null
-  if (typeof value === 'object') {
-    fail('malformed', `Field map: ${field}: it must yield text, not ${Array.isArray(value) ? 'a list' : 'an object'}`)
+function metadataWith(before: Record<string, unknown>, said: unknown, errors: FieldError[]): Record<string, unknown> {
+  if (said === undefined || said === null || said === '') return { ...before }
+  const refuse = (why: string) => {
+    errors.push({ field: 'metadata', message: `Field map: metadata ${why}` })
+    return { ...before }
   }
-  return cleanText(String(value)) || null
-}
-
-function name(field: MappableField, mapped: Mapped): string | null {
-  const value = text(field, mapped)
-  if (value !== null && value.length > NAME_LIMIT) {
-    fail('malformed', `Field map: ${field}: it yields more than ${NAME_LIMIT} characters`)
-  }
-  return value
-}
-
-/** What the map says of the metadata over what is there, but for what the ticket is known by. */
-function withMapped(
-  metadata: Record<string, unknown>,
-  mapped: unknown,
-  notes: Record<string, unknown>,
-): Record<string, unknown> {
-  if (mapped !== undefined && mapped !== null && !isObject(mapped)) {
-    return fail('malformed', 'Field map: metadata: it must yield an object')
-  }
-  const said = mapped ? wellFormedValue(mapped) : {}
-  if (JSON.stringify(said).length > METADATA_LIMIT) {
-    fail('malformed', `Field map: metadata: it yields more than ${METADATA_LIMIT / 1024} KiB`)
-  }
-  const { platform, external_id: id, unmapped } = metadata
-  const ours = { platform, external_id: id, unmapped, ...notes }
-  const entries = Object.entries({ ...metadata, ...Object(said), ...ours })
-  // fromEntries defines each key, so that one named __proto__ stays data.
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined && value !== null))
+  const object = wellFormedValue(typeof said === 'string' ? jsonOrNull(said) : said)
+  if (!isObject(object)) return refuse('must be an object')
+  if (JSON.stringify(object).length > METADATA_LIMIT) return refuse(`is larger than ${METADATA_LIMIT / 1024} KiB`)
+  const ours = Object.fromEntries(OURS.filter((key) => Object.hasOwn(before, key)).map((key) => [key, before[key]]))
+  return { ...before, ...object, ...ours }
 }

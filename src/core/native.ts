@@ -3,10 +3,9 @@ import { type Fields, fieldsOf, isEmpty, rest } from './fields.ts'
 import { type IgnoreReason, type Incoming, nameOf, type Platform, type PlatformEvent } from './platform.ts'
 import { type Priority, priorityFrom, type PriorityScale } from './priority.ts'
 import type { Rich } from './rich.ts'
-import { cleanText, clip, isEmail, TITLE_LIMIT } from './text.ts'
+import { cleanText, clip, isEmail, NAME_LIMIT, TITLE_LIMIT } from './text.ts'
 import type { Comment, EventKind, Status, TicketDraft } from './ticket.ts'
 
-const NAME_LIMIT = 500
 const ID_LIMIT = 1000
 /** How much of a message is its title, where the sender has none. */
 const TITLE_FROM_TEXT = 120

@@ -1,4 +1,8 @@
 export const TITLE_LIMIT = 500
+/** How long what a ticket is known, grouped or filtered by may be. Its words are bounded by the body alone. */
+export const NAME_LIMIT = 500
+/** Of the metadata that a sender says, as JSON. */
+export const METADATA_LIMIT = 262_144
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 

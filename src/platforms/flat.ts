@@ -7,12 +7,7 @@ import { isUnrendered } from '../core/native.ts'
 import type { Incoming, Platform } from '../core/platform.ts'
 import { priorityFrom } from '../core/priority.ts'
 import { sharedToken, standardWebhooks } from '../core/signature.ts'
-import { cleanText, clip, isEmail, TITLE_LIMIT } from '../core/text.ts'
-
-const METADATA_LIMIT = 262_144
-
-/** How long what a ticket is known, grouped or filtered by may be. Its words are bounded by the body alone. */
-const NAME_LIMIT = 500
+import { cleanText, clip, isEmail, METADATA_LIMIT, NAME_LIMIT, TITLE_LIMIT } from '../core/text.ts'
 
 /** A field that holds text: numbers and booleans are written out, blank is absent, a structure is refused. */
 const text = (field: string) =>
