@@ -20,7 +20,7 @@ const MAX_ITEMS = 50_000
 /** JSONata's own count is of what is evaluated at once, and the items of an array are: half of the longest expression. */
 const MAX_STACK = 4000
 /** For what no step counts. A map that meets it is refused on a slow machine and not on a fast one. */
-const BACKSTOP_MS = 2000
+const BACKSTOP_MS = 10_000
 const MAX_PROGRAM = 300
 
 const UNAVAILABLE: Readonly<Record<string, string>> = {
