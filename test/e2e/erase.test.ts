@@ -74,6 +74,9 @@ function multipart(value: Uint8Array, type: string) {
   return { body: Buffer.concat(parts), headers: { 'content-type': 'multipart/form-data; boundary=b' } }
 }
 
+const changed = (own: object) => ({ ...own, title: 'no name', customer_email: undefined, user_id: 'u1' })
+const firstBody = (own: object) => JSON.stringify({ ...own, metadata: { who: { mail: ADDRESS, other: 'x' } } })
+
 /** The address in everything that is stored; and what others have. Answers with the tickets to look at afterwards. */
 async function plant({ url, webhook, dataDir }: TestServer) {
   const send = async (body: object | string, headers = {}) => {
@@ -87,10 +90,10 @@ async function plant({ url, webhook, dataDir }: TestServer) {
     description: 'leaks',
     customer_email: SPELLED,
   }
-  const mine = await send({ ...own, metadata: { who: { mail: ADDRESS, other: 'x' } } })
+  const mine = await send(firstBody(own))
   await ask(`${url}/api/tickets/${mine}`, { method: 'PATCH', body: '{"status":"pending"}' })
   await send({ ...own, description: `again ${ADDRESS.toUpperCase()}`, metadata: { who: { mail: `<${ADDRESS}>` } } })
-  await send({ ...own, title: 'no name', customer_email: undefined, user_id: 'u1' })
+  await send(changed(own))
 
   const mail = recorded('postmark-inbound')
   const letter = mail.raw_body.replaceAll('ines@example.org', SPELLED)
@@ -247,6 +250,9 @@ test(
       body: JSON.stringify({ title: 'g', description: 'd', id: 'acct-7', platform: 'shop' }),
     })
     expect(anew.json.id).not.toBe(glued)
+    // The very bytes that made and changed it are news again: no hash of them was kept.
+    expect((await ask(one.webhook, { body: firstBody(own) })).json).toMatchObject({ id: mine, title: own.title })
+    expect((await ask(one.webhook, { body: JSON.stringify(changed(own)) })).json).toMatchObject({ title: 'no name' })
     expect(await verify(one.dataDir)).toMatchObject({ ok: true })
   },
 )
@@ -328,6 +334,8 @@ test('killed at any moment, also with the server, it finishes when it is run aga
   expect(states.size).toBeGreaterThan(1)
   const last = await erase(directory, '--json')
   expect([last.code, JSON.parse(last.stdout)]).toMatchObject([0, { ok: true, left: {}, files: [] }])
+  // Also while the server runs, and before it is asked.
+  expect(await filesWith(directory)).toEqual([])
   expect(await found(server, 'anna')).toEqual([])
   expect((await timeline(server, 1)).filter(({ kind }: { kind: string }) => kind === 'erased')).toHaveLength(1)
   await server.stop()
