@@ -305,7 +305,10 @@ test('killed at any moment, also with the server, it finishes when it is run aga
   }))
   for (let page = 0; page < 4; page += 1)
     await ask(`${server.webhook}/batch`, { body: JSON.stringify(items.slice(page * 125, page * 125 + 125)) })
-  for (const item of items) await ask(server.webhook, { body: JSON.stringify({ ...item, description: ADDRESS }) })
+  for (const item of items)
+    await ask(server.webhook, {
+      body: JSON.stringify({ id: item.id, platform: 'shop', title: 'news', description: 'of a leak' }),
+    })
   const db = new DatabaseSync(storePath(directory), { readOnly: true })
   const erased = () => Number(db.prepare(`select count(*) as n from timeline where kind = 'erased'`).get()?.['n'])
   const seals = () => Number(db.prepare('select count(*) as n from deliveries where seal is not null').get()?.['n'])
@@ -340,7 +343,31 @@ test('killed at any moment, also with the server, it finishes when it is run aga
   expect((await timeline(server, 1)).filter(({ kind }: { kind: string }) => kind === 'erased')).toHaveLength(1)
   await server.stop()
   expect(await filesWith(directory)).toEqual([])
-  expect(await verify(directory)).toMatchObject({ ok: true, deliveries: 504, erased: 504 })
+  expect(await verify(directory)).toMatchObject({ ok: true, deliveries: 504, erased: 254 })
+})
+
+test('waits for the running server to make its search index anew', { timeout: 60_000 }, async () => {
+  server = await start()
+  const { dataDir, child } = server
+  await ask(server.webhook, { body: JSON.stringify({ title: 'leaks', description: 'd', customer_email: ADDRESS }) })
+  await expect.poll(() => filesWith(dataDir)).toEqual(expect.arrayContaining([expect.stringContaining('search.db')]))
+  child.kill('SIGSTOP')
+  let isDone = false
+  const erasing = erase(dataDir, '--json').finally(() => (isDone = true))
+  try {
+    const db = new DatabaseSync(storePath(dataDir), { readOnly: true })
+    await expect
+      .poll(() => db.prepare(`select 1 from timeline where kind = 'erased'`).get(), { timeout: 10_000 })
+      .toBeDefined()
+    db.close()
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    expect(isDone).toBe(false)
+  } finally {
+    child.kill('SIGCONT')
+  }
+  const { code, stdout } = await erasing
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { index_renewed: true, server_running: true }])
+  expect(await filesWith(dataDir)).toEqual([])
 })
 
 test('says so where there is no store, no address, or another file that still holds it', async () => {
