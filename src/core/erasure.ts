@@ -1,3 +1,4 @@
+import { isObject } from './json.ts'
 import type { Comment, FieldChange, Ticket } from './ticket.ts'
 
 /** What stands where something about a person was. */
@@ -12,6 +13,8 @@ export type Eraser = {
   isWithin: (text: string) => boolean
   /** The text with each mention replaced. `isId` as in isWithin. */
   without: (text: string, isId?: boolean) => string
+  /** The same of JSON text, value by value: what looks like a mention across an escape is none. */
+  withoutInJson: (json: string, isId?: boolean) => string
 }
 
 // However its @ is written; most texts have none, and are spared the rest.
@@ -49,20 +52,37 @@ export function createEraser(email: string): Eraser {
     return false
   }
   const decodedHas = (run: string, search: RegExp, depth: number): boolean => {
-    const text = Buffer.from(percentDecoded(run.replaceAll(FOLDS, '')), 'base64').toString('latin1')
-    return text.length >= address.length && has(text, search, depth)
+    const plain = percentDecoded(run.replaceAll(FOLDS, ''))
+    // What stands before it (a boundary, a name) may look like base64 as well, and shift it.
+    for (let start = 0; start < 4; start += 1) {
+      const text = Buffer.from(plain.slice(start), 'base64').toString('latin1')
+      if (text.length >= address.length && has(text, search, depth)) return true
+    }
+    return false
+  }
+
+  const without = (text: string, isId = false): string => {
+    const search = isId ? inIds : inProse
+    if (!has(text, search, DEPTH)) return text
+    return text
+      .replaceAll(search, ERASED_TEXT)
+      .replaceAll(BASE64, (run) => (decodedHas(run, search, DEPTH - 1) ? ERASED_TEXT : run))
+  }
+  const withoutInValue = (value: unknown, isId: boolean): unknown => {
+    if (typeof value === 'string') return without(value, isId)
+    if (Array.isArray(value)) return value.map((one) => withoutInValue(one, isId))
+    if (!isObject(value)) return value
+    const entries = Object.entries(value).map(([key, one]) => [without(key, isId), withoutInValue(one, isId)])
+    return Object.fromEntries(entries)
   }
 
   return {
     email: address,
     mentions: (text) => has(text, inProse, DEPTH),
     isWithin: (id) => has(id, inIds, DEPTH),
-    without: (text, isId = false) => {
-      const search = isId ? inIds : inProse
-      return text
-        .replaceAll(search, ERASED_TEXT)
-        .replaceAll(BASE64, (run) => (decodedHas(run, search, DEPTH - 1) ? ERASED_TEXT : run))
-    },
+    without,
+    withoutInJson: (json, isId = false) =>
+      has(json, isId ? inIds : inProse, DEPTH) ? JSON.stringify(withoutInValue(JSON.parse(json), isId)) : json,
   }
 }
 
@@ -121,7 +141,7 @@ export function ticketWithout(ticket: Ticket, eraser: Eraser, isId: boolean): Ti
     category: clean(category),
     userId: userId && clean(userId),
     userEmail: userEmail && clean(userEmail),
-    metadata: clean(metadata),
+    metadata: eraser.withoutInJson(metadata, isId),
   }
 }
 

@@ -74,6 +74,9 @@ function multipart(value: Uint8Array, type: string) {
   return { body: Buffer.concat(parts), headers: { 'content-type': 'multipart/form-data; boundary=b' } }
 }
 
+const changed = (own: object) => ({ ...own, title: 'no name', customer_email: undefined, user_id: 'u1' })
+const firstBody = (own: object) => JSON.stringify({ ...own, metadata: { who: { mail: ADDRESS, other: 'x' } } })
+
 /** The address in everything that is stored; and what others have. Answers with the tickets to look at afterwards. */
 async function plant({ url, webhook, dataDir }: TestServer) {
   const send = async (body: object | string, headers = {}) => {
@@ -87,10 +90,10 @@ async function plant({ url, webhook, dataDir }: TestServer) {
     description: 'leaks',
     customer_email: SPELLED,
   }
-  const mine = await send({ ...own, metadata: { who: { mail: ADDRESS, other: 'x' } } })
+  const mine = await send(firstBody(own))
   await ask(`${url}/api/tickets/${mine}`, { method: 'PATCH', body: '{"status":"pending"}' })
   await send({ ...own, description: `again ${ADDRESS.toUpperCase()}`, metadata: { who: { mail: `<${ADDRESS}>` } } })
-  await send({ ...own, title: 'no name', customer_email: undefined, user_id: 'u1' })
+  await send(changed(own))
 
   const mail = recorded('postmark-inbound')
   const letter = mail.raw_body.replaceAll('ines@example.org', SPELLED)
@@ -247,6 +250,9 @@ test(
       body: JSON.stringify({ title: 'g', description: 'd', id: 'acct-7', platform: 'shop' }),
     })
     expect(anew.json.id).not.toBe(glued)
+    // The very bytes that made and changed it are news again: no hash of them was kept.
+    expect((await ask(one.webhook, { body: firstBody(own) })).json).toMatchObject({ id: mine, title: own.title })
+    expect((await ask(one.webhook, { body: JSON.stringify(changed(own)) })).json).toMatchObject({ title: 'no name' })
     expect(await verify(one.dataDir)).toMatchObject({ ok: true })
   },
 )
@@ -299,7 +305,10 @@ test('killed at any moment, also with the server, it finishes when it is run aga
   }))
   for (let page = 0; page < 4; page += 1)
     await ask(`${server.webhook}/batch`, { body: JSON.stringify(items.slice(page * 125, page * 125 + 125)) })
-  for (const item of items) await ask(server.webhook, { body: JSON.stringify({ ...item, description: ADDRESS }) })
+  for (const item of items)
+    await ask(server.webhook, {
+      body: JSON.stringify({ id: item.id, platform: 'shop', title: 'news', description: 'of a leak' }),
+    })
   const db = new DatabaseSync(storePath(directory), { readOnly: true })
   const erased = () => Number(db.prepare(`select count(*) as n from timeline where kind = 'erased'`).get()?.['n'])
   const seals = () => Number(db.prepare('select count(*) as n from deliveries where seal is not null').get()?.['n'])
@@ -328,11 +337,37 @@ test('killed at any moment, also with the server, it finishes when it is run aga
   expect(states.size).toBeGreaterThan(1)
   const last = await erase(directory, '--json')
   expect([last.code, JSON.parse(last.stdout)]).toMatchObject([0, { ok: true, left: {}, files: [] }])
+  // Also while the server runs, and before it is asked.
+  expect(await filesWith(directory)).toEqual([])
   expect(await found(server, 'anna')).toEqual([])
   expect((await timeline(server, 1)).filter(({ kind }: { kind: string }) => kind === 'erased')).toHaveLength(1)
   await server.stop()
   expect(await filesWith(directory)).toEqual([])
-  expect(await verify(directory)).toMatchObject({ ok: true, deliveries: 504, erased: 504 })
+  expect(await verify(directory)).toMatchObject({ ok: true, deliveries: 504, erased: 254 })
+})
+
+test('waits for the running server to make its search index anew', { timeout: 60_000 }, async () => {
+  server = await start()
+  const { dataDir, child } = server
+  await ask(server.webhook, { body: JSON.stringify({ title: 'leaks', description: 'd', customer_email: ADDRESS }) })
+  await expect.poll(() => filesWith(dataDir)).toEqual(expect.arrayContaining([expect.stringContaining('search.db')]))
+  child.kill('SIGSTOP')
+  let isDone = false
+  const erasing = erase(dataDir, '--json').finally(() => (isDone = true))
+  try {
+    const db = new DatabaseSync(storePath(dataDir), { readOnly: true })
+    await expect
+      .poll(() => db.prepare(`select 1 from timeline where kind = 'erased'`).get(), { timeout: 10_000 })
+      .toBeDefined()
+    db.close()
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    expect(isDone).toBe(false)
+  } finally {
+    child.kill('SIGCONT')
+  }
+  const { code, stdout } = await erasing
+  expect([code, JSON.parse(stdout)]).toMatchObject([0, { index_renewed: true, server_running: true }])
+  expect(await filesWith(dataDir)).toEqual([])
 })
 
 test('says so where there is no store, no address, or another file that still holds it', async () => {
