@@ -25,7 +25,7 @@ export function brokenLog(wal: Buffer): BrokenLog | null {
   const isSound = (magic | 1) === (MAGIC | 1) && sum.fits(wal, 24)
   const size = FRAME_HEADER + (isSound ? wal.readUInt32BE(8) : PAGE)
   let at = isSound ? HEADER : 0
-  while (isSound && at + size <= wal.length && frameFits(wal, at, size, sum)) at += size
+  if (isSound) while (at + size <= wal.length && frameFits(wal, at, size, sum)) at += size
   const lost = commitsFrom(wal, Math.max(at, HEADER), size, !isSound)
   return lost >= 2 ? { offset: at, lost } : null
 }

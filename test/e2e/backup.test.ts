@@ -43,7 +43,7 @@ function senders(webhook: string) {
       work.answer = text
       state.answered += 1
       // Under way all the time, and few enough to be sent once more each.
-      await new Promise((resolve) => setTimeout(resolve, 25))
+      await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
   const all = Promise.all(Array.from({ length: SENDERS }, one))
@@ -76,7 +76,7 @@ function rowsOf(path: string) {
 
 test(
   'backups under load: all that was acknowledged before, nothing that was not sent, and each answers its retries',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async () => {
     const server = await startTestServer()
     const load = senders(server.webhook)
@@ -84,7 +84,7 @@ test(
     try {
       for (let number = 1; number <= BACKUPS; number += 1) {
         const from = load.answered()
-        await expect.poll(load.answered, { timeout: 20_000 }).toBeGreaterThan(from + 100)
+        await expect.poll(load.answered, { timeout: 20_000 }).toBeGreaterThan(from + 60)
         const { stdout: checkpoint } = await ticketflow(['audit', 'checkpoint'], dataIn(server.dataDir))
         const before = new Set([...load.sent.values()].flatMap(({ key, answer }) => (answer === null ? [] : [key])))
         const file = join(folder, `b${number}.db`)
