@@ -5,6 +5,8 @@ import { StoreError } from './sqlite-files.ts'
 const HEADER = 32
 const FRAME_HEADER = 24
 const MAGIC = 0x377f0682
+/** Of our stores, for a log whose header does not say it any more. */
+const PAGE = 4096
 
 /** Where a write-ahead log stops being readable, in bytes, and how many commits are written beyond that. */
 export type BrokenLog = { offset: number; lost: number }
@@ -18,18 +20,13 @@ export type BrokenLog = { offset: number; lost: number }
 export function brokenLog(wal: Buffer): BrokenLog | null {
   if (wal.length < HEADER) return null
   const magic = wal.readUInt32BE(0)
-  const pageSize = wal.readUInt32BE(8)
-  const isSound = (magic | 1) === (MAGIC | 1) && pageSize >= 512 && pageSize <= 65_536
-  const size = FRAME_HEADER + (isSound ? pageSize : 4096)
   const sum = createSum((magic & 1) === 0)
   sum.add(wal, 0, 24)
-  let at = HEADER
-  if (isSound && sum.fits(wal, 24)) {
-    while (at + size <= wal.length && frameFits(wal, at, size, sum)) at += size
-  } else {
-    at = 0
-  }
-  const lost = commitsFrom(wal, Math.max(at, HEADER), size, at === 0)
+  const isSound = (magic | 1) === (MAGIC | 1) && sum.fits(wal, 24)
+  const size = FRAME_HEADER + (isSound ? wal.readUInt32BE(8) : PAGE)
+  let at = isSound ? HEADER : 0
+  if (isSound) while (at + size <= wal.length && frameFits(wal, at, size, sum)) at += size
+  const lost = commitsFrom(wal, Math.max(at, HEADER), size, !isSound)
   return lost >= 2 ? { offset: at, lost } : null
 }
 

@@ -34,6 +34,17 @@ describe('a rate', () => {
       }),
     )
   })
+
+  test('a clock that is put back locks nobody out', () => {
+    const hours = 3_600_000
+    let due: number | undefined
+    for (let count = 0; count < 15; count += 1) due = take(due, rate, 10 * hours).due
+    expect(take(due, rate, 10 * hours).waitMs).toBe(100)
+    expect(take(due, rate, 0)).toEqual({ due: 100, waitMs: 0 })
+    expect(take(due, rate, 9 * hours).waitMs).toBe(0)
+    // Put back by less than the window, it makes nobody wait for longer than one more.
+    expect(take(due, rate, 10 * hours - 99).waitMs).toBeLessThanOrEqual(200)
+  })
 })
 
 describe('limits', () => {
