@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+
+import { ROOT } from '../server.ts'
+
+/** Those that ask for nothing but to be named. */
+const PERMISSIVE = new Set([
+  'MIT',
+  'MIT-0',
+  'ISC',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'Apache-2.0',
+  '0BSD',
+  'BlueOak-1.0.0',
+  'CC0-1.0',
+  'Unlicense',
+])
+
+const Lock = z.object({
+  packages: z.record(
+    z.string(),
+    z.object({
+      dev: z.boolean().optional(),
+      version: z.string().optional(),
+      integrity: z.string().optional(),
+      hasInstallScript: z.boolean().optional(),
+    }),
+  ),
+})
+
+const json = async (path: string) => JSON.parse(await readFile(join(ROOT, path), 'utf8'))
+const { packages } = Lock.parse(await json('package-lock.json'))
+const installed = Object.entries(packages).filter(([path]) => path.startsWith('node_modules/'))
+const inProduction = installed.filter(([, { dev }]) => dev !== true)
+
+test('what is installed with the program has a permissive licence, and is what the lockfile says', async () => {
+  expect(inProduction.length).toBeGreaterThan(30)
+  for (const [path, { version }] of inProduction) {
+    const manifest = await json(`${path}/package.json`)
+    expect({ path, version: manifest.version }).toEqual({ path, version })
+    expect({ path, licence: manifest.license }).toEqual({
+      path,
+      licence: expect.toSatisfy((one) => PERMISSIVE.has(one)),
+    })
+  }
+})
+
+test('none of it runs anything when it is installed', async () => {
+  for (const [path, { hasInstallScript = false }] of inProduction) {
+    const { scripts = {} } = await json(`${path}/package.json`)
+    const hooks = ['preinstall', 'install', 'postinstall'].filter((name) => name in scripts)
+    expect({ path, hasInstallScript, hooks }).toEqual({ path, hasInstallScript: false, hooks: [] })
+  }
+})
+
+test('the lockfile pins each package by its content', () => {
+  for (const [path, { integrity }] of installed)
+    expect({ path, integrity }).toEqual({ path, integrity: expect.stringMatching(/^sha512-/) })
+})
