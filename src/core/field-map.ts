@@ -192,7 +192,8 @@ export function applyMapped(draft: TicketDraft, mapped: Mapped, scale?: Priority
     note('original_updated_at', result.sentUpdatedAt === null ? updatedAt : null)
   }
   // An event has a stand-in for it; what is sent as a ticket has to have one.
-  if (errors.length === 0 && result.title === null && result.event === null) refuse('title', 'is nothing, and a ticket needs one')
+  if (errors.length === 0 && result.title === null && result.event === null)
+    refuse('title', 'is nothing, and a ticket needs one')
   if (errors.length > 0) failFields(errors)
   return result
 }
