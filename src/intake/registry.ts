@@ -86,7 +86,7 @@ export function createRegistry(deps: { store: SourceStore; platforms: Platforms;
   function check(settings: SourceSettings): void {
     verifierOf(settings, platforms)
     compileFieldMap(settings.field_map)
-    compileRedaction(settings.redaction)
+    compileRedaction(settings.redaction, () => '')
   }
 
   function sealed(id: string, secret: string, now: number): SealedSecret {

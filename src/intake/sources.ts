@@ -186,7 +186,7 @@ function compile(source: Source, platforms: Platforms, vault: Vault): Registered
         expiresAt,
       })),
       fieldMap: Object.keys(settings.field_map).length === 0 ? null : compileFieldMap(settings.field_map),
-      redaction: compileRedaction(settings.redaction),
+      redaction: compileRedaction(settings.redaction, common.fingerprint),
     }
   } catch (error) {
     if (error instanceof AppError) return { ...common, fault: error.message }
