@@ -59,7 +59,7 @@ export function createIntake(deps: {
       const parsed = await parse(request, progress)
       const delivery = deliveryOf(request, parsed.sender, parsed.body)
       progress.delivery = delivery
-      delivery.idempotencyKey = idempotencyKeyOf(request, parsed.sender)
+      delivery.idempotencyKey = keptKey(idempotencyKeyOf(request, parsed.sender), parsed.sender)
       const receipt = await submit(delivery, parsed)
       return receipt.keyReused ? refuseReuse() : receipt
     } catch (error) {
@@ -103,7 +103,7 @@ export function createIntake(deps: {
       return submitItems(delivery, events, (event) => readFor(platform, event, parsed), sender)
     }
     const incoming = incomingOf(platforms, request, events[0])
-    if (delivery.idempotencyKey === null) takeKeyOf(platform, delivery, incoming)
+    if (delivery.idempotencyKey === null) takeKeyOf(platform, { delivery, incoming, sender })
     const event = await readEvent(platforms, platform, incoming, sender.registered)
     if ('draft' in event) {
       const receipt = await store.submit({ kind: 'ticket', delivery, draft: storedDraft(event.draft) })
@@ -155,7 +155,7 @@ export function createIntake(deps: {
     const delivery = { ...deliveryOf(request, sender, body), replayOf: stored.replayOf ?? id, address: by.address }
     try {
       const parsed = { request, sender, body, payload: parseBody(request, body) }
-      delivery.idempotencyKey = idempotencyKeyOf(request, sender)
+      delivery.idempotencyKey = keptKey(idempotencyKeyOf(request, sender), sender)
       const receipt = await (isBatch(request) ? submitBatch : submitOne)(delivery, parsed)
       return { origin: id, deliveryId: receipt.deliveryId }
     } catch (error) {
@@ -199,11 +199,20 @@ async function itemOf(
 }
 
 /** The sender's own id of the delivery. It names a retry, but does not forbid a retry to say more than the first. */
-function takeKeyOf(platform: Platform, delivery: NewDelivery, incoming: Incoming): void {
+function takeKeyOf(
+  platform: Platform,
+  { delivery, incoming, sender }: { delivery: NewDelivery; incoming: Incoming; sender: Sender },
+): void {
   const key = platform.deliveryId?.(incoming) ?? null
   if (key === null || key === '' || key.length > KEY_LIMIT) return
-  delivery.idempotencyKey = key
+  delivery.idempotencyKey = keptKey(key, sender)
   delivery.keyIsPlatforms = true
+}
+
+/** A key that says what may not be kept gives way to one that is as much its own. */
+function keptKey(key: string | null, { registered }: Sender): string | null {
+  if (key === null || !registered?.redaction?.hasRaw || registered.redaction.rawText(key) === key) return key
+  return `redacted:${registered.fingerprint(key)}`
 }
 
 const refuseReuse = () =>

@@ -78,7 +78,7 @@ function isSecret(name: string): boolean {
 }
 
 /** A path with its query, secrets masked: some senders can put their token nowhere else. Takes whole URLs as well. */
-export function maskedPath(url: string): string {
+function maskedPath(url: string): string {
   const path = url.startsWith('/') ? url : url.replace(/^[^/?]*:\/\/[^/?]*@/, '***@')
   if (!path.includes('?')) return path
   return path.replaceAll(/([?&;])([^=&;]*)=[^&;]*/g, (whole, mark: string, name: string) =>

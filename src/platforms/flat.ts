@@ -27,8 +27,13 @@ const name = (field: string) =>
     `${field} is longer than ${NAME_LIMIT} characters`,
   )
 
+/** What a source's redaction left of an address, where a delivery is played again. */
+const REDACTED = /^\[[a-z0-9_-]{1,30}\]$/
+
 const email = (field: string) =>
-  text(field).refine((value) => value === null || isEmail(value), `${field} is not a valid e-mail address`)
+  text(field)
+    .transform((value) => (value !== null && REDACTED.test(value) ? null : value))
+    .refine((value) => value === null || isEmail(value), `${field} is not a valid e-mail address`)
 
 /** An object, or the JSON text of one, which is all that a form can send. */
 const metadata = z
