@@ -11,6 +11,8 @@ export type LoadJob = {
   /** Whichever comes first ends the job. */
   seconds: number
   requests: number
+  /** An API key to send along. */
+  key?: string
 }
 export type LoadResult = {
   /** Answers with status 200 that carry the id which was sent. */
@@ -42,7 +44,7 @@ process.on('message', (job: LoadJob) => {
 })
 process.on('disconnect', () => process.exit(0))
 
-async function run({ port, connections, seconds, requests }: LoadJob): Promise<LoadResult> {
+async function run({ port, connections, seconds, requests, key }: LoadJob): Promise<LoadResult> {
   jobs += 1
   // An id nobody sent before: start of this process, number of the job, number of the request.
   const prefix = `${Math.round(performance.timeOrigin).toString(36).slice(-7)}${jobs.toString(36).padStart(2, '0')}`
@@ -77,7 +79,7 @@ async function run({ port, connections, seconds, requests }: LoadJob): Promise<L
   /** One request after the other on one connection, until the job is over and the last answer is in. */
   function converse(client: Client): Promise<void> {
     const { socket } = client
-    const { request, idStart } = requestBuffer(port, prefix)
+    const { request, idStart } = requestBuffer(port, prefix, key)
     const id = request.subarray(idStart, idStart + ID_LENGTH)
     let sentAt = 0
     return new Promise((resolve) => {
@@ -147,11 +149,11 @@ function isWhole(answer: Buffer): boolean {
   return answer.length >= head + 4 + Number(length)
 }
 
-function requestBuffer(port: number, prefix: string): { request: Buffer; idStart: number } {
+function requestBuffer(port: number, prefix: string, key?: string): { request: Buffer; idStart: number } {
   const body = ticketWith(PLACEHOLDER)
   const request = Buffer.from(
     `POST /api/integrations/webhook HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\n${key === undefined ? '' : `X-API-Key: ${key}\r\n`}\r\n${body}`,
   )
   const idStart = request.indexOf(PLACEHOLDER)
   request.write(prefix, idStart, 'latin1')
