@@ -71,7 +71,7 @@ test('the same checkpoint by API and command line, and it is the newest delivery
 
 test('the log is verified while the server writes, and its checkpoint afterwards', async () => {
   const busy = load(server.webhook)
-  await expect.poll(() => busy.state.sent).toBeGreaterThan(200)
+  await expect.poll(() => busy.state.sent, { timeout: 10_000 }).toBeGreaterThan(200)
   const { stdout: line } = await audit(server.dataDir, 'checkpoint')
   const during = await audit(server.dataDir, 'verify', '--json')
   await busy.stop()

@@ -13,7 +13,7 @@ import freshdesk from '../../src/platforms/freshdesk.ts'
 import jira from '../../src/platforms/jira.ts'
 import servicenow from '../../src/platforms/servicenow.ts'
 import zendesk from '../../src/platforms/zendesk.ts'
-import { storePath } from '../../src/store/sqlite-files.ts'
+import { indexPath, storePath } from '../../src/store/sqlite-files.ts'
 import { run, ticketflow } from '../cli.ts'
 import { ROOT, temporaryDirectory } from '../server.ts'
 
@@ -83,9 +83,13 @@ describe('ticketflow drill', { timeout: 90_000 }, () => {
   })
 
   test('a store that forgets is found out, in words, and kept', async () => {
-    const drill = await drillUntil('kill 1 of 2', ['--kills', '2', ...QUICK])
+    // Time enough to take the files away before the second kill, also on a busy machine.
+    const drill = await drillUntil('kill 1 of 2', ['--kills', '2', '--seconds-between', '3', '--connections', '4'])
     const forgotten = scratch()
-    for (const suffix of ['', '-wal', '-shm']) rmSync(storePath(forgotten) + suffix, { force: true })
+    // With the index: where that is left, the server itself notices, and does not start.
+    for (const path of [storePath(forgotten), indexPath(forgotten)]) {
+      for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true })
+    }
     expect(await drill.ended).toEqual({ code: 1, signal: null })
     expect(drill.said()).toMatch(/^fail {2}lost +[1-9]/m)
     expect(drill.said()).toMatch(/→ lost: \w+ \S+ was acknowledged as ticket \d+ and is/)

@@ -140,7 +140,7 @@ function expectSentence({ code, stdout, stderr }: Run, says: RegExp): void {
   expect(stderr).toMatch(/^ticketflow: .*(restore|take another backup|set TICKETFLOW_DATA_DIR)/)
 }
 
-describe.concurrent('what is spoiled is refused in one sentence by everything that reads it', () => {
+describe('what is spoiled is refused in one sentence by everything that reads it', () => {
   test.each(cases)('$name', { timeout: 60_000 }, async ({ spoil, says, isKilled, passes = [] }) => {
     const from = isKilled === true ? killed : closed
     const copy = () => spoiledCopy(from, spoil)
