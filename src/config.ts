@@ -86,7 +86,7 @@ const Environment = z
     /** Seals the secrets of sources; null is a file of its own. */
     secretKey: env.TICKETFLOW_SECRET_KEY || null,
     /** Where senders reach this server, without a slash at the end; null is where they are seen to call. */
-    publicUrl: env.TICKETFLOW_PUBLIC_URL.replace(/\/+$/, '') || null,
+    publicUrl: env.TICKETFLOW_PUBLIC_URL.replace(/\/$/, '') || null,
     /** Requests a minute; 0 is no limit. */
     addressRate: env.TICKETFLOW_ADDRESS_RATE,
     keyRate: env.TICKETFLOW_KEY_RATE,

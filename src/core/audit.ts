@@ -68,14 +68,14 @@ export function linkOf(before: string, entry: AuditEntry, seal: string): string 
   const { id, receivedAt, source, method, bodySize, platform, outcome, status, ticketId, durationUs, replayOf } = entry
   return hash(
     'sha256',
-    JSON.stringify([
+    listed([
       before,
       id,
       receivedAt,
-      stored(source),
-      stored(method),
+      source,
+      method,
       bodySize,
-      platform && stored(platform),
+      platform,
       outcome,
       status,
       ticketId,
@@ -89,24 +89,20 @@ export function linkOf(before: string, entry: AuditEntry, seal: string): string 
 /** See linkOf. `salt` is random and different for each row. */
 export function sealOf(entry: Personal, salt: string): string {
   const { address, path, headers, bodySha256, hasBody, requestId, idempotencyKey, reason } = entry
-  return hash(
-    'sha256',
-    JSON.stringify([
-      salt,
-      stored(address),
-      stored(path),
-      stored(headers),
-      bodySha256,
-      hasBody,
-      stored(requestId),
-      idempotencyKey && stored(idempotencyKey),
-      reason && stored(reason),
-    ]),
-  )
+  return hash('sha256', listed([salt, address, path, headers, bodySha256, hasBody, requestId, idempotencyKey, reason]))
 }
 
-/** The text as a database gives it back. */
-const stored = (text: string) => text.toWellFormed()
+/** As JSON.stringify writes the list; most of what is in it needs no escaping, and is not looked at again for that. */
+function listed(list: readonly (string | number | boolean | null)[]): string {
+  let text = ''
+  for (const value of list) text += `${text === '' ? '[' : ','}${typeof value === 'string' ? quoted(value) : value}`
+  return `${text}]`
+}
+
+const PLAIN = /^[\w ./:-]*$/
+
+/** A lone surrogate, which would be escaped, counts as what it is stored as. */
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text.toWellFormed()))
 
 /** Whether nothing that may be about a person is left. */
 export const isErased = (entry: Personal) =>

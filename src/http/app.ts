@@ -106,8 +106,9 @@ export async function createApp(deps: {
     if (request.headers.host === undefined && request.raw.httpVersionMinor >= 1) fail('malformed', 'Host is missing')
     // A whole URL is for proxies, and may name another host than Host does.
     if (!request.url.startsWith('/')) fail('malformed', 'The address asked for has to begin with /')
-    const access = accessOf(request)
-    if (access !== 'public' && request.routeOptions.config.isVital !== true) {
+    const { config } = request.routeOptions // made anew each time it is asked for
+    const access = accessOf(request.method, config)
+    if (access !== 'public' && config.isVital !== true) {
       const shed = overload.refuse(access === 'intake' || access === 'write')
       if (shed !== null) return refuseEarly(shed, request, reply)
     }
@@ -151,7 +152,7 @@ function requestId(request: IncomingMessage): string {
   return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID()
 }
 
-const parseQuery = (query: string) => Object.fromEntries(new URLSearchParams(query))
+const parseQuery = (query: string) => (query === '' ? {} : Object.fromEntries(new URLSearchParams(query)))
 
 const BROKEN: Readonly<Record<string, AppError>> = {
   ERR_HTTP_REQUEST_TIMEOUT: new AppError('timeout', 'Request took too long to arrive'),

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
+import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 
@@ -30,5 +30,5 @@ declare module 'fastify' {
   }
 }
 
-export const accessOf = ({ method, routeOptions }: FastifyRequest): Access =>
-  routeOptions.config.access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write')
+export const accessOf = (method: string, { access }: FastifyContextConfig): Access =>
+  access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write')

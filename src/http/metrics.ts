@@ -1,8 +1,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
+import { OUTCOMES } from '../store/store.ts'
 
 export type Metrics = {
+  /** An outcome, or `limited` for one that came too often and is counted here alone. */
   delivery: (outcome: string, seconds: number) => void
   /** A request was refused before it was read. */
   shed: (reason: ShedReason) => void
@@ -43,11 +45,12 @@ export function createMetrics(queued: () => number): Metrics {
     labelNames: ['reason'],
     registers: [registry],
   })
+  const byOutcome = new Map([...OUTCOMES, 'limited'].map((outcome) => [outcome, deliveries.labels(outcome)]))
   for (const reason of SHED_REASONS) sheds.labels(reason).inc(0)
   return {
     shed: (reason) => sheds.labels(reason).inc(),
     delivery: (outcome, seconds) => {
-      deliveries.labels(outcome).inc()
+      byOutcome.get(outcome)?.inc()
       duration.observe(seconds)
     },
     connectionClosed: (why) => closed.labels(why).inc(),

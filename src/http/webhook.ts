@@ -74,7 +74,8 @@ export function webhookRoutes(deps: {
 
   function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     sendError(error, request, reply)
-    observe(request, reply, { outcome: 'rejected', reason: reasonOf(error) })
+    const outcome = reply.statusCode === 429 ? 'limited' : 'rejected'
+    observe(request, reply, { outcome, reason: reasonOf(error) })
   }
 
   /** For what was refused before the intake saw it. */

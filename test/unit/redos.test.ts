@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { parseSync } from 'oxc-parser'
 import { describe, expect, test } from 'vitest'
 
+import { createEraser } from '../../src/core/erasure.ts'
 import { htmlToText, isHtml } from '../../src/core/html.ts'
 import { newestEntry } from '../../src/core/journal.ts'
 import { parseJson } from '../../src/core/json.ts'
 import { mailEvent } from '../../src/core/mail.ts'
 import { readMessage } from '../../src/core/mime.ts'
 import { priorityFrom, priorityFromLabels } from '../../src/core/priority.ts'
+import { parseReceipt } from '../../src/core/receipt.ts'
 import { withoutQuotedReply } from '../../src/core/rich.ts'
 import { cleanText, clip, isEmail } from '../../src/core/text.ts'
 import { wikiToText } from '../../src/core/wiki.ts'
@@ -128,6 +130,8 @@ const request = (type: string) => ({
   body: Buffer.alloc(0),
 })
 
+const ERASER = createEraser('aaa@a.example')
+
 describe('what reads the sender’s text takes time in proportion to it', AGAIN, () => {
   const readers: Record<string, (text: string) => unknown> = {
     cleanText,
@@ -148,6 +152,9 @@ describe('what reads the sender’s text takes time in proportion to it', AGAIN,
     withoutQuotedReply,
     'withoutQuotedReply, above a quotation': (text) => withoutQuotedReply(`${text}\n> quoted`),
     priorityFromLabels: (text) => priorityFromLabels([text]),
+    parseReceipt,
+    'an eraser, in prose': (text) => ERASER.without(text, false),
+    'an eraser, wherever it stands': (text) => ERASER.without(text, true),
     'a mail, each field': (text) =>
       mailEvent({ headers: [], from: text, to: text, cc: text, subject: text, text, html: text, stripped: text }),
     'a mail, each header': (text) =>
@@ -279,7 +286,11 @@ describe('every regular expression of ours, on its own', AGAIN, () => {
   })
 
   test('none is built while the program runs but those that a reader above is timed with', () => {
-    expect(FILES.filter((file) => /\bRegExp\(/.test(codeOf(file)))).toEqual(['core/mime.ts'])
+    expect(FILES.filter((file) => /\bRegExp\(/.test(codeOf(file)))).toEqual([
+      'core/erasure.ts',
+      'core/mime.ts',
+      'core/receipt.ts',
+    ])
   })
 
   /** What the expression itself is made of makes it try again as nothing else does. */
