@@ -13,7 +13,7 @@ import qs from 'qs'
 import { fail } from '../core/errors.ts'
 import { checkBounds, isObject, jsonOrNull, parseJson, wellFormedValue } from '../core/json.ts'
 import { decodeText } from '../core/text.ts'
-import { headerOf, type RawRequest } from './request.ts'
+import { headerOf, type RawRequest, textOf } from './request.ts'
 
 const DECODERS = {
   gzip: promisify(gunzip),
@@ -56,8 +56,7 @@ export function parseBody(request: RawRequest, body: Buffer): unknown {
     fail('unsupported', 'XML is not supported; choose JSON or form encoding at the sender')
   }
   if (isForm && first !== '{' && first !== '[') return formPayload(parseForm(body, type))
-  if (!isUtf8(body)) fail('malformed', 'Body is not valid UTF-8')
-  return parseJson(body.toString('utf8'))
+  return parseJson(textOf(body) ?? fail('malformed', 'Body is not valid UTF-8'))
 }
 
 function firstCharacter(body: Buffer): string {

@@ -104,7 +104,10 @@ export function createIntake(deps: {
     }
     const incoming = incomingOf(platforms, request, events[0])
     if (delivery.idempotencyKey === null) takeKeyOf(platform, { delivery, incoming, sender })
-    const event = await readEvent(platforms, platform, incoming, sender.registered)
+    const { registered } = sender
+    // Most senders are no source: what needs no waiting is not waited for.
+    const event =
+      registered === null ? platform.read(incoming) : await readEvent(platforms, platform, incoming, registered)
     if ('draft' in event) {
       const receipt = await store.submit({ kind: 'ticket', delivery, draft: storedDraft(event.draft) })
       if (platform.answer === undefined || receipt.ticketId === null) return receipt

@@ -33,6 +33,15 @@ export function queryOf({ path }: RawRequest, name: string): string | null {
   return start < 0 ? null : new URLSearchParams(path.slice(start + 1)).get(name)
 }
 
+/** The body that was decoded last: it is asked for to be parsed, and again to be kept. */
+const decoded: { body: Buffer | null; text: string | null } = { body: null, text: null }
+
+/** A body as text; null where it is no UTF-8. */
+export function textOf(body: Buffer): string | null {
+  if (decoded.body !== body) Object.assign(decoded, { body, text: isUtf8(body) ? body.toString('utf8') : null })
+  return decoded.text
+}
+
 /** The audit row of a request. The body is kept only of a sender who is known, so that nobody else fills the disk. */
 export function deliveryOf(request: RawRequest, sender: Sender | null, body: Buffer): NewDelivery {
   const redaction = sender?.registered?.redaction
@@ -45,7 +54,7 @@ export function deliveryOf(request: RawRequest, sender: Sender | null, body: Buf
     method: request.method,
     path: hidden(maskedPath(request.path)),
     headers: maskedHeaders(request, hidden),
-    body: sender === null ? null : isUtf8(kept) ? kept.toString('utf8') : new Uint8Array(kept),
+    body: sender === null ? null : (textOf(kept) ?? new Uint8Array(kept)),
     bodySize: body.length,
     bodySha256: hash('sha256', kept),
     // The plain hash of what was taken out would give it away: a phone number is guessed in minutes.
