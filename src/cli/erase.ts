@@ -33,8 +33,8 @@ export async function erase({ email, dryRun = false, json = false }: Options): P
 const isDone = ({ files, isIndexNew }: Erasure) => files.length === 0 && isIndexNew
 
 function show(erasure: Erasure, isDry: boolean): void {
-  const { deliveries, tickets, mentions, timeline, keys, left, files, isIndexNew } = erasure
-  const nothing = deliveries + tickets + mentions + timeline + keys === 0
+  const { deliveries, tickets, mentions, timeline, keys, sources, left, files, isIndexNew } = erasure
+  const nothing = deliveries + tickets + mentions + timeline + keys + sources === 0
   if (isDry) print(nothing ? 'Nothing would be erased' : 'Would be erased:')
   else print(nothing ? 'Nothing is left to erase' : paint('green', 'Erased:'))
   const lines: [number, string][] = [
@@ -43,6 +43,7 @@ function show(erasure: Erasure, isDry: boolean): void {
     [mentions, `${count(mentions, 'ticket')} of others that mention the address: the mention`],
     [timeline, `${count(timeline, 'line')} of timelines`],
     [keys, `${count(keys, 'name')} of API keys`],
+    [sources, `the settings of ${count(sources, 'source')}`],
   ]
   for (const [number, line] of lines) if (number > 0) print(`  ${line}`)
   if (isDry) return
@@ -67,6 +68,7 @@ const reportJson = (erasure: Erasure, isDry: boolean) => ({
   tickets_mentioning: erasure.mentions,
   timeline_entries: erasure.timeline,
   api_keys: erasure.keys,
+  sources: erasure.sources,
   left: erasure.left,
   files: erasure.files,
   index_renewed: erasure.isIndexNew,

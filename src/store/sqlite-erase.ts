@@ -23,6 +23,8 @@ export type Found = {
   timeline: number
   /** API keys whose name holds it. */
   keys: number
+  /** Sources whose settings hold it. */
+  sources: number
 }
 
 type Row = Record<string, unknown>
@@ -42,7 +44,7 @@ export function createErasure(
   options: { isDry: boolean; now: number; actor: string },
 ) {
   const { isDry, now, actor } = options
-  const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0 }
+  const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0, sources: 0 }
   // What arrives from now on belongs to after the erasure.
   const newest = {
     delivery: integer(db, 'select max(id) from deliveries'),
@@ -69,6 +71,8 @@ export function createErasure(
     ),
     note: db.prepare(`insert into timeline (ticket_id, at, kind, actor, changes) values (?, ?, 'erased', ?, '{}')`),
     keys: db.prepare('select id, name from api_keys'),
+    sources: db.prepare('select id, settings from sources'),
+    saveSource: db.prepare('update sources set settings = ? where id = ?'),
     saveKey: db.prepare('update api_keys set name = ? where id = ?'),
   }
 
@@ -225,6 +229,15 @@ export function createErasure(
     write(() => named.forEach((row) => sql.saveKey.run(eraser.without(String(row['name']), true), String(row['id']))))
   }
 
+  /** An expression may be another one without it; what it says in a name or a rule goes like anywhere else. */
+  function eraseSources(): void {
+    const named = sql.sources.all().filter((row) => eraser.isWithin(String(row['settings'])))
+    found.sources = named.length
+    if (named.length === 0) return
+    const clean = (row: Row) => eraser.withoutInJson(String(row['settings']), true)
+    write(() => named.forEach((row) => sql.saveSource.run(clean(row), String(row['id']))))
+  }
+
   /** Deliveries that brought something to these tickets, also in a batch, whose row names no ticket. */
   function broughtBy(tickets: ReadonlySet<number>): Set<number> {
     const ids = new Set<number>()
@@ -235,7 +248,7 @@ export function createErasure(
     return ids
   }
 
-  return { found, newest, findTickets, eraseDeliveries, eraseTickets, eraseKeys }
+  return { found, newest, findTickets, eraseDeliveries, eraseTickets, eraseKeys, eraseSources }
 }
 
 /** All rows up to `last`, a page at a time, so that none holds up the writer or the checkpoint. */

@@ -88,6 +88,7 @@ function eraseRows(
   erasure.eraseDeliveries(tickets, (done) => onProgress('deliveries', done, newest.delivery))
   erasure.eraseTickets(tickets, (done) => onProgress('erasing', done, tickets.own.size + tickets.others.size))
   erasure.eraseKeys()
+  erasure.eraseSources()
   return found
 }
 

@@ -2,6 +2,7 @@ import { hash, randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ApiKey } from '../../src/core/key.ts'
 import type { StoredDraft } from '../../src/core/merge.ts'
+import type { SourceSettings } from '../../src/core/source.ts'
 import { type Comment, EVENT_KINDS, type EventKind, type TicketEvent } from '../../src/core/ticket.ts'
 import { verifyAudit } from '../../src/store/audit.ts'
 import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
@@ -673,6 +674,144 @@ export function storeContract(open: OpenSubject): void {
       await keyStore.addKey(key('tf_2'))
       expect(told).toBe(2)
     })
+  })
+
+  describe('sources', () => {
+    const settings: SourceSettings = {
+      name: 'Forms',
+      platform: null,
+      auth: 'key',
+      scheme: null,
+      networks: ['10.0.0.0/8'],
+      rate: null,
+      account: null,
+      defaults: { category: 'web' },
+      field_map: { title: 'a' },
+      redaction: [],
+    }
+    const secrets = [{ id: 'sec_1', sealed: 'x', createdAt: 1, expiresAt: null }]
+    const made = { id: 'forms', settings, secrets, createdAt: 1000 }
+    const stored = { ...made, updatedAt: 1000, disabledAt: null, deletedAt: null }
+
+    test('are kept as they were made, also after the store was opened again; an id is taken once', async () => {
+      const { sourceStore } = await start()
+      expect(await sourceStore.addSource(made)).toBe(true)
+      expect(await sourceStore.addSource({ ...made, createdAt: 2000 })).toBe(false)
+      expect(await sourceStore.sources()).toEqual([stored])
+      expect(await (await subject.reopen()).sourceStore.sources()).toEqual([stored])
+    })
+
+    test('are changed by whoever has seen them as they are, and by nobody else', async () => {
+      const { sourceStore } = await start()
+      await sourceStore.addSource(made)
+      const changed = { ...stored, settings: { ...settings, name: 'New' }, updatedAt: 3000, disabledAt: 3000 }
+      expect(await sourceStore.updateSource(changed, 999)).toBe(false)
+      expect(await sourceStore.updateSource(changed, 1000)).toBe(true)
+      expect(await sourceStore.updateSource({ ...changed, updatedAt: 4000 }, 1000)).toBe(false)
+      expect(await sourceStore.sources()).toEqual([changed])
+    })
+
+    test('leave their name alone when they are deleted, and give it to another', async () => {
+      const { sourceStore } = await start()
+      await sourceStore.addSource(made)
+      expect(await sourceStore.removeSource('forms', 5000)).toBe(true)
+      expect(await sourceStore.removeSource('forms', 6000)).toBe(false)
+      expect(await sourceStore.sources()).toMatchObject([{ id: 'forms', secrets: [], deletedAt: 5000 }])
+      expect(await sourceStore.updateSource({ ...stored, updatedAt: 6000 }, 1000)).toBe(false)
+      expect(await sourceStore.addSource({ ...made, createdAt: 7000 })).toBe(true)
+      expect(await sourceStore.sources()).toMatchObject([{ id: 'forms', secrets, deletedAt: null, createdAt: 7000 }])
+    })
+
+    test('tell of each change', async () => {
+      const { sourceStore } = await start()
+      let told = 0
+      const stop = sourceStore.onSourcesChanged(() => (told += 1))
+      await sourceStore.addSource(made)
+      await sourceStore.removeSource('forms', 5000)
+      stop()
+      await sourceStore.addSource(made)
+      expect(told).toBe(2)
+    })
+  })
+
+  describe('a replay', () => {
+    const refuse = (store: Store, row: Partial<NewDelivery> = {}) =>
+      store.submit({ kind: 'refusal', delivery: delivery({ source: 'forms', ...row }), status: 400, reason: 'no' })
+
+    test('of a refused delivery makes its ticket once, however often it is played, and names its origin', async () => {
+      const store = await start()
+      const { deliveryId: replayOf } = await refuse(store)
+      const play = (title: string) => submitTicket(store, { title }, { replayOf, source: 'forms' })
+      const first = await play('first')
+      expect(first.outcome).toBe('created')
+      const [second, third] = await Promise.all([play('second'), play('third')])
+      expect([second.outcome, third.outcome]).toEqual(['updated', 'updated'])
+      expect([second.ticketId, third.ticketId]).toEqual([first.ticketId, first.ticketId])
+      expect(await store.ticket(first.ticketId ?? 0)).toMatchObject({ title: 'third' })
+      expect(await store.delivery(third.deliveryId)).toMatchObject({ replayOf, ticketId: first.ticketId })
+      expect((await subject.audit()).jobs).toBe(1)
+      expect((await verifyAudit(store)).fault).toBe(null)
+    })
+
+    test('of an accepted one changes that ticket, unless others came after it', async () => {
+      const store = await start()
+      const made = await submitTicket(store, { externalId: '1', title: 'one' })
+      const again = (title: string) => submitTicket(store, { externalId: '1', title }, { replayOf: made.deliveryId })
+      expect(await again('mapped anew')).toMatchObject({ outcome: 'updated', ticketId: made.ticketId })
+      expect(await store.ticket(made.ticketId ?? 0)).toMatchObject({ title: 'mapped anew' })
+      await submitTicket(store, { externalId: '1', title: 'two' })
+      expect(await again('late')).toMatchObject({ outcome: 'ignored', ticketId: made.ticketId })
+      expect(await store.ticket(made.ticketId ?? 0)).toMatchObject({ title: 'two' })
+    })
+
+    test('finds what is still to be played: oldest first, of one source, and not what was mended', async () => {
+      const store = await start()
+      const [one, two] = [(await refuse(store)).deliveryId, (await refuse(store)).deliveryId]
+      const other = (await refuse(store, { source: 'other' })).deliveryId
+      const ask = (over = {}) => store.replayable({ outcome: 'rejected', after: 0, limit: 10, ...over })
+      expect(await ask()).toEqual([one, two, other])
+      expect(await ask({ source: 'forms' })).toEqual([one, two])
+      expect(await ask({ after: one, limit: 1 })).toEqual([two])
+      await store.submit({ kind: 'refusal', delivery: delivery({ replayOf: one }), status: 400, reason: 'still' })
+      expect(await ask()).toEqual([one, two, other])
+      await submitTicket(store, {}, { replayOf: one })
+      expect(await ask()).toEqual([two, other])
+    })
+
+    test('of a source, its deliveries come with their bodies, oldest first', async () => {
+      const store = await start()
+      for (const body of ['a', 'b', 'c']) await refuse(store, { body, bodySha256: hash('sha256', body) })
+      await refuse(store, { source: 'other' })
+      expect(await store.lastOf('forms', 2)).toEqual({ count: 2, after: 1 })
+      expect(await store.lastOf('nobody', 2)).toEqual({ count: 0, after: 0 })
+      expect((await store.wholeOf('forms', 1, 10)).map(({ id, body }) => [id, body])).toEqual([
+        [2, 'b'],
+        [3, 'c'],
+      ])
+    })
+  })
+
+  test('a remapped ticket says so, and keeps what a person set', async () => {
+    const store = await start()
+    const made = await submitTicket(store, { externalId: '1' })
+    const ticketId = made.ticketId ?? 0
+    await store.changeTicket(ticketId, { category: 'by hand' }, 'ann')
+    const remap = {
+      ticketId,
+      fields: { title: 'new', category: 'mapped' },
+      metadata: { set: { team: 'blue' }, unset: [] },
+    }
+    expect(await store.remap([remap, { ...remap, ticketId: 999 }], 'bob')).toBe(1)
+    expect(await store.remap([remap], 'bob')).toBe(0)
+    expect(await store.ticket(ticketId)).toMatchObject({
+      title: 'new',
+      category: 'by hand',
+      metadata: '{"team":"blue"}',
+    })
+    expect(await store.heldTicket(ticketId)).toMatchObject({ said: { category: 'mapped' } })
+    const entries = (await store.timeline(ticketId)) ?? []
+    expect(entries.at(-1)).toMatchObject({ kind: 'remapped', actor: 'bob', changes: { title: { to: 'new' } } })
+    expect(await store.heldTicket(999)).toBe(null)
   })
 
   describe('a refusal', () => {

@@ -151,6 +151,8 @@ async function plant({ url, webhook, dataDir }: TestServer) {
     platform: 'shop',
   })
   await ask(`${url}/api/keys`, { body: JSON.stringify({ name: `for ${ADDRESS}`, scopes: ['read'] }) })
+  const forms = ['sources', 'create', 'forms', '--name', `forms of ${ADDRESS}`]
+  expect(await ticketflow(forms, { TICKETFLOW_DATA_DIR: dataDir })).toMatchObject({ code: 0 })
   await writeFile(join(dataDir, 'tickets.db.1.partial'), ADDRESS)
   return { own, mine, first, glued, mentioned, commented, alike, quiet }
 }
@@ -224,7 +226,7 @@ test(
     expect(live.stderr).toBe('')
     const report = JSON.parse(live.stdout)
     expect([live.code, report]).toMatchObject([0, { ok: true, server_running: true, files: [], index_renewed: true }])
-    for (const name of ['deliveries', 'tickets', 'tickets_mentioning', 'timeline_entries', 'api_keys'])
+    for (const name of ['deliveries', 'tickets', 'tickets_mentioning', 'timeline_entries', 'api_keys', 'sources'])
       expect(report[name]).toBe(JSON.parse(dry.stdout)[name])
     expect([load.bad, load.sent > 0]).toEqual([[], true])
 
