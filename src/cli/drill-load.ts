@@ -13,7 +13,7 @@ const WEBHOOK = '/api/integrations/webhook'
 type Answer = { status: number; text: string; ms: number }
 
 /**
- * Senders that send each delivery until it is answered with 200, as the real ones do: again with the same bytes after a
+ * Senders that send each delivery to the source of their platform until it is answered with 200, as the real ones do: again with the same bytes after a
  * reset, a refused connection or a 5xx, now and then under another delivery id. `port` is null while no server runs.
  */
 export function createLoad(options: {
@@ -66,7 +66,14 @@ export function createLoad(options: {
     const body = Buffer.from(delivery.body)
     const headers = { ...delivery.headers(), 'content-length': body.length }
     return new Promise((resolve) => {
-      const request = httpRequest({ host: '127.0.0.1', port: to, path: WEBHOOK, method: 'POST', headers, agent })
+      const request = httpRequest({
+        host: '127.0.0.1',
+        port: to,
+        path: `${WEBHOOK}/${delivery.told.platform}`,
+        method: 'POST',
+        headers,
+        agent,
+      })
       request.setTimeout(PATIENCE_MS, () => request.destroy())
       request.once('error', () => resolve(null))
       request.once('response', (response) => {

@@ -39,6 +39,9 @@ type Native = {
   told: (change: Change) => { state: State | null; comment: string | null }
 }
 
+/** Who sends; each is a source of this name, which verifies it. */
+export const PLATFORMS = ['zendesk', 'jira', 'freshdesk', 'servicenow'] as const
+
 /** Zendesk, Jira, Freshdesk and ServiceNow as they really send, with this secret. */
 export const createSenders = (secret: string): Sender[] =>
   [zendesk, jira, freshdesk, servicenow].map((make) => senderOf(make(secret)))

@@ -17,8 +17,8 @@ const SAID = 2000
 
 type Running = { child: ChildProcess; exited: Promise<number | null>; isEnding: boolean }
 
-/** The real server as a process of its own, with its data in `folder`, which can be killed and started again. */
-export function createScratchServer(folder: string, onDeath: (reason: string) => void) {
+/** The real server as a process of its own, with its data in `folder` and this admin key; can be killed and started again. */
+export function createScratchServer(folder: string, key: string, onDeath: (reason: string) => void) {
   let running: Running | null = null
   let port: number | null = null
 
@@ -28,7 +28,12 @@ export function createScratchServer(folder: string, onDeath: (reason: string) =>
     const child = spawn(process.execPath, [LAUNCHER, 'serve'], {
       // Neither the caller's settings nor an .env reach it, and Ctrl-C is ours alone.
       cwd: folder,
-      env: { HOST: '127.0.0.1', PORT: '0', TICKETFLOW_DATA_DIR: join(folder, 'data') },
+      env: {
+        HOST: '127.0.0.1',
+        PORT: '0',
+        TICKETFLOW_DATA_DIR: join(folder, 'data'),
+        TICKETFLOW_ADMIN_KEY: key,
+      },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -94,12 +99,20 @@ const Page = z.object({
 
 const Timeline = z.object({ timeline: z.array(z.object({ comment: z.object({ body: z.string() }).nullable() })) })
 
+/** Where a server of the drill's is read, with whose key, and until when. */
+export type Reading = { port: number; key: string; signal: AbortSignal }
+
+/** Registers a source for each of these platforms, under its name and with this secret. */
+export async function registerSources(platforms: readonly string[], secret: string, reading: Reading): Promise<void> {
+  for (const platform of platforms) await ask(reading, '/api/sources', { id: platform, platform, secret })
+}
+
 /** Every ticket that the server has, as its API shows it. */
-export async function readTickets(port: number, signal: AbortSignal): Promise<StoredTicket[]> {
+export async function readTickets(reading: Reading): Promise<StoredTicket[]> {
   const tickets: StoredTicket[] = []
   let cursor = ''
   do {
-    const page = Page.parse(await get(port, `/api/tickets?limit=200${cursor}`, signal))
+    const page = Page.parse(await ask(reading, `/api/tickets?limit=200${cursor}`))
     for (const { id, priority, status, ticket_metadata: told } of page.tickets) {
       const identity = { platform: told.platform ?? null, externalId: told.external_id ?? null }
       tickets.push({ id, priority, status, ...identity })
@@ -111,15 +124,15 @@ export async function readTickets(port: number, signal: AbortSignal): Promise<St
 
 /** The comments on the timelines of these tickets, several read at a time. */
 export async function readComments(
-  port: number,
   ids: readonly number[],
-  { connections, signal }: { connections: number; signal: AbortSignal },
+  reading: Reading,
+  connections: number,
 ): Promise<Map<number, string[]>> {
   const comments = new Map<number, string[]>()
   const left = ids.values()
   const reader = async () => {
     for (const id of left) {
-      const { timeline } = Timeline.parse(await get(port, `/api/tickets/${id}/timeline`, signal))
+      const { timeline } = Timeline.parse(await ask(reading, `/api/tickets/${id}/timeline`))
       comments.set(
         id,
         timeline.flatMap(({ comment }) => comment?.body ?? []),
@@ -130,8 +143,15 @@ export async function readComments(
   return comments
 }
 
-async function get(port: number, path: string, signal: AbortSignal): Promise<unknown> {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`, { signal })
-  if (!response.ok) throw new Error(`GET ${path} was answered ${response.status}: ${await response.text()}`)
+async function ask({ port, key, signal }: Reading, path: string, body?: unknown): Promise<unknown> {
+  const request = { signal, headers: { 'x-api-key': key } }
+  const posted = { method: 'POST', body: JSON.stringify(body), headers: { ...request.headers, ...JSON_BODY } }
+  const response = await fetch(
+    `http://127.0.0.1:${port}${path}`,
+    body === undefined ? request : { ...request, ...posted },
+  )
+  if (!response.ok) throw new Error(`${path} was answered ${response.status}: ${await response.text()}`)
   return response.json()
 }
+
+const JSON_BODY = { 'content-type': 'application/json' }

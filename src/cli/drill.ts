@@ -7,8 +7,8 @@ import { ConfigError, readConfig } from '../config.ts'
 import { nearestFolder } from './doctor-machine.ts'
 import { acknowledge, judge, type Judgement, type Ledger, owedFor } from './drill-judge.ts'
 import { createLoad, type Load } from './drill-load.ts'
-import { createSenders } from './drill-senders.ts'
-import { createScratchServer, readComments, readTickets } from './drill-server.ts'
+import { createSenders, PLATFORMS } from './drill-senders.ts'
+import { createScratchServer, readComments, type Reading, readTickets, registerSources } from './drill-server.ts'
 import { createWork } from './drill-work.ts'
 import { exitWith } from './fault.ts'
 import { count, paint, print, printTable, type Row } from './table.ts'
@@ -43,12 +43,13 @@ type Report = Omit<Judgement, 'faults'> & {
 export async function drill(options: Options): Promise<void> {
   const folder = makeFolder(options.dir)
   const ending = new AbortController()
-  const server = createScratchServer(folder, (reason) => ending.abort(new Error(reason)))
+  const key = randomBytes(24).toString('base64url')
+  const server = createScratchServer(folder, key, (reason) => ending.abort(new Error(reason)))
   const forget = onSignals((signal) => ending.abort(signal))
   // Whatever waits for the server's start or answers then fails at once.
   ending.signal.addEventListener('abort', () => void server.end('SIGKILL'))
   try {
-    const report = await run(options, server, ending.signal)
+    const report = await run(options, { server, key, signal: ending.signal })
     clearLine()
     if (report.ok) rmSync(folder, { recursive: true, force: true })
     const kept = report.ok ? null : folder
@@ -71,12 +72,12 @@ export async function drill(options: Options): Promise<void> {
 
 async function run(
   { kills, secondsBetween, connections }: Options,
-  server: ReturnType<typeof createScratchServer>,
-  signal: AbortSignal,
+  { server, key, signal }: { server: ReturnType<typeof createScratchServer>; key: string; signal: AbortSignal },
 ): Promise<Report> {
   const began = performance.now()
   const ledger: Ledger = new Map()
-  const work = createWork(createSenders(randomBytes(24).toString('base64url')))
+  const secret = randomBytes(24).toString('base64url')
+  const work = createWork(createSenders(secret))
   const load = createLoad({
     work,
     connections,
@@ -86,6 +87,8 @@ async function run(
   signal.addEventListener('abort', load.halt)
 
   const ready = { first: await server.start(), again: [] as number[] }
+  const reading = () => ({ port: server.port() ?? 0, key, signal })
+  await registerSources(PLATFORMS, secret, reading())
   const progress = createProgress(
     kills,
     () => `${count(load.counts.answers, 'answer')} for ${count(ledger.size, 'ticket')}`,
@@ -107,7 +110,7 @@ async function run(
     signal.throwIfAborted()
 
     progress.reading()
-    const judgement = await readAndJudge(ledger, { port: server.port() ?? 0, connections, signal })
+    const judgement = await readAndJudge(ledger, reading(), connections)
     const code = await server.end('SIGTERM')
     return reportOf({ judgement, load, work, ready, seconds: (performance.now() - began) / 1000, code })
   } finally {
@@ -122,13 +125,10 @@ async function drained(sent: Promise<void>, load: Load): Promise<void> {
   clearTimeout(patience)
 }
 
-async function readAndJudge(
-  ledger: Ledger,
-  { port, connections, signal }: { port: number; connections: number; signal: AbortSignal },
-): Promise<Judgement> {
-  const tickets = await readTickets(port, signal)
+async function readAndJudge(ledger: Ledger, reading: Reading, connections: number): Promise<Judgement> {
+  const tickets = await readTickets(reading)
   const ids = tickets.filter((ticket) => (owedFor(ledger, ticket)?.comments.size ?? 0) > 0).map(({ id }) => id)
-  return judge(ledger, tickets, await readComments(port, ids, { connections, signal }))
+  return judge(ledger, tickets, await readComments(ids, reading, connections))
 }
 
 function reportOf(found: {
