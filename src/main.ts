@@ -17,7 +17,7 @@ import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
-import { openReceiptKey } from './store/receipt-key.ts'
+import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
@@ -34,21 +34,22 @@ export type Server = { url: string; close: () => Promise<void> }
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
-  const receiptKey = openReceiptKey(config.dataDir)
-  for (const warning of receiptKey.warnings) log.warn(warning)
-  if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
     maxQueuedBytes: QUEUE_BYTES,
-    notary: receiptKey.notary,
+    notary: (facts) => receiptKey.notary(facts),
     onDeath: async (error) => {
       log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
       await flush()
       process.exit(1)
     },
   })
+  let receiptKey: ReceiptKey
   try {
+    receiptKey = openReceiptKey(config.dataDir)
+    for (const warning of receiptKey.warnings) log.warn(warning)
+    if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
     const platforms = await loadPlatforms()
     const isLocal = isLoopback(config.host)
     if (!isLocal && config.adminKey === null) await makeFirstKey(store.keyStore, announce)

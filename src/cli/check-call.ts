@@ -99,6 +99,6 @@ function reasonOf(error: unknown, base: string, timeoutSeconds: number): string 
   if (UNTRUSTED.has(code))
     return `The certificate of ${base} is signed by nobody this machine trusts (${code}); NODE_EXTRA_CA_CERTS=file.pem names who signed it`
   if (code === 'UND_ERR_SOCKET' && base.startsWith('http:'))
-    return `${base} closed the connection without an answer; if the server has TLS, give its address with https://`
+    return `No answer from ${base}: it closed the connection; if the server has TLS, give its address with https://`
   return `No answer from ${base}: ${cause instanceof Error ? cause.message : String(cause)}`
 }

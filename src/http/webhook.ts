@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { fail } from '../core/errors.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Overload } from '../intake/overload.ts'
+import { pathOf } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
@@ -95,8 +96,7 @@ export function webhookRoutes(deps: {
       ...facts,
       status: reply.statusCode,
       method: request.method,
-      // Without its query, where senders put tokens and people's addresses: the audit log has it, masked and redacted.
-      path: request.url.split('?', 1)[0],
+      path: pathOf(request.url),
       address: request.ip,
       bytes: Buffer.isBuffer(request.body) ? request.body.length : undefined,
       ms: Math.round(ms * 100) / 100,

@@ -86,6 +86,12 @@ function isSecret(name: string): boolean {
   return secret
 }
 
+/** A path without its query, in which senders put tokens and people's addresses: for the log, which is read by many. */
+export function pathOf(url: string): string {
+  const [path = ''] = url.split('?', 1)
+  return /^[\w/-]*$/.test(path) ? path : maskedPath(path)
+}
+
 /** A path with its query, secrets masked: some senders can put their token nowhere else. Takes whole URLs as well. */
 function maskedPath(url: string): string {
   const path = url.startsWith('/') ? url : url.replace(/^[^/?]*:\/\/[^/?]*@/, '***@')

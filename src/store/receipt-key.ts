@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSyn
 import { join } from 'node:path'
 
 import { jwkOf, publicKeysIn, type ReceiptFacts, receiptsOf } from '../core/receipt.ts'
-import { prepareDirectory, StoreError } from './sqlite-files.ts'
+import { makePrivate, prepareDirectory, StoreError } from './sqlite-files.ts'
 
 /** Makes the receipts of one group commit, in order. */
 export type Notary = (facts: readonly ReceiptFacts[]) => string[]
@@ -31,10 +31,14 @@ export function openReceiptKey(directory: string): ReceiptKey {
   if (own === null) throw new StoreError(`${path} is a key of another kind than Ed25519; ${REMEDY}`)
   const signer = { keyId: own.kid, sign: (text: string) => sign(null, Buffer.from(text), privateKey) }
   const retired = retiredKeys(retiredKeysPath(directory)).filter(({ kid }) => kid !== own.kid)
+  const wasOpen = isOpenToOthers(path)
+  if (wasOpen) makePrivate(path)
   return {
     notary: (facts) => receiptsOf(facts, new Date().toISOString(), signer),
     keys: [own, ...retired],
-    warnings: isOpenToOthers(path) ? [`${path} can be read by others of this machine; chmod 600 it`] : [],
+    warnings: wasOpen
+      ? [`${path} could be read by others of this machine until now; whoever did can sign receipts`]
+      : [],
   }
 }
 

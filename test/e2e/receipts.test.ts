@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { chmod, rm, writeFile } from 'node:fs/promises'
+import { chmod, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -163,7 +163,8 @@ describe('the key', () => {
     await chmod(join(directory, 'receipt.key'), 0o640)
     const two = await startTestServer({ ...env, TICKETFLOW_ADMIN_KEY: 'k'.repeat(40) })
     await proven(two, ticket('before'), before)
-    await expect.poll(two.output).toContain('chmod 600')
+    await expect.poll(two.output).toContain('could be read by others')
+    expect((await stat(join(directory, 'receipt.key'))).mode & 0o777).toBe(0o600)
     await discard(two)
   })
 
