@@ -234,8 +234,11 @@ export function createErasure(
     const named = sql.sources.all().filter((row) => eraser.isWithin(String(row['settings'])))
     found.sources = named.length
     if (named.length === 0) return
-    const clean = (row: Row) => eraser.withoutInJson(String(row['settings']), true)
-    write(() => named.forEach((row) => sql.saveSource.run(clean(row), String(row['id']))))
+    write(() => {
+      for (const { id, settings } of named) {
+        sql.saveSource.run(eraser.withoutInJson(String(settings), true), String(id))
+      }
+    })
   }
 
   /** Deliveries that brought something to these tickets, also in a batch, whose row names no ticket. */
