@@ -95,8 +95,10 @@ describe('who may send: each door, each way to try it', () => {
     makes: number
     /** Whether the body is kept with a refusal. */
     keeps?: boolean
-    /** What is sent before, to be repeated. */
+    /** Whether it was sent before, and is repeated. */
     before?: boolean
+    /** What was sent before it, of the same ticket. */
+    earlier?: () => Sent
   }
 
   const key = (name: string): Sent => ({ body: text(), headers: bearer(keys[name] ?? `tf_${'A'.repeat(43)}`) })
@@ -107,7 +109,36 @@ describe('who may send: each door, each way to try it', () => {
   const taken = (source: string) => ({ outcome: 'created', status: 200, source })
   const refused = (status: number, source: string) => ({ outcome: 'rejected', status, source })
 
+  const TICKET = randomUUID()
+  const saidAt = (updated_at: string) => text({ id: TICKET, updated_at })
+
   const CELLS: Cell[] = [
+    {
+      door: 'open',
+      way: 'stale: older than what is stored',
+      earlier: () => ({ body: saidAt('2026-11-24T08:00:00Z'), headers: {} }),
+      sent: () => ({ body: saidAt('2026-11-24T07:00:00Z'), headers: {} }),
+      status: 200,
+      row: { outcome: 'ignored', status: 200 },
+      makes: 0,
+    },
+    {
+      door: 'key',
+      way: 'stale: older than what is stored',
+      earlier: () => ({ ...key('right'), body: saidAt('2026-11-24T08:00:00Z') }),
+      sent: () => ({ ...key('right'), body: saidAt('2026-11-24T07:00:00Z') }),
+      status: 200,
+      row: { outcome: 'ignored', status: 200 },
+      makes: 0,
+    },
+    {
+      door: 'open',
+      way: 'missing: nothing is asked for',
+      sent: () => ({ body: text(), headers: {} }),
+      status: 200,
+      row: { outcome: 'created', status: 200, source: 'open' },
+      makes: 1,
+    },
     {
       door: 'open',
       way: 'right',
@@ -299,33 +330,32 @@ describe('who may send: each door, each way to try it', () => {
     },
   ]
 
-  test.each(CELLS)(
-    '$door: $way → $status',
-    async ({ door, sent, status, row, makes, keeps = false, before = false }) => {
-      const server = door === 'open' ? open : closed
-      const headers: Record<string, string> = door === 'open' ? {} : admin
-      const what = sent()
-      // fetch sets Host itself, so a foreign one goes over a plain socket.
-      const post = () => ('host' in what.headers ? rawPost(server, what) : send(server, what))
-      const first = before ? await post() : null
-      const was = await state(server, headers)
-      const answer = await post()
-      expect(answer.status).toBe(status)
-      const is = await state(server, headers)
-      expect(is.tickets - was.tickets).toBe(makes)
-      expect(is.delivery).toMatchObject(row ?? {})
-      expect(is.delivery.id - (was.delivery?.id ?? 0)).toBe(1)
-      if (status === 200) {
-        expect(answer.json).toMatchObject({ title: 'Printer on fire', ticket_metadata: { platform: 'acme' } })
-        expect(is.delivery.body).toBe(what.body)
-      } else {
-        expect(Object.keys(answer.json)).toEqual(['detail'])
-        expect(is.delivery.reason).toBe(answer.json.detail)
-        expect(is.delivery.body).toBe(keeps ? what.body : null)
-      }
-      if (first !== null) expect(answer.json).toEqual(first.json)
-    },
-  )
+  test.each(CELLS)('$door: $way → $status', async ({ door, sent, earlier, ...cell }) => {
+    const { status, row, makes, keeps = false, before = false } = cell
+    const server = door === 'open' ? open : closed
+    const headers: Record<string, string> = door === 'open' ? {} : admin
+    const what = sent()
+    // fetch sets Host itself, so a foreign one goes over a plain socket.
+    const post = () => ('host' in what.headers ? rawPost(server, what) : send(server, what))
+    if (earlier !== undefined) await send(server, earlier())
+    const first = before ? await post() : null
+    const was = await state(server, headers)
+    const answer = await post()
+    expect(answer.status).toBe(status)
+    const is = await state(server, headers)
+    expect(is.tickets - was.tickets).toBe(makes)
+    expect(is.delivery).toMatchObject(row ?? {})
+    expect(is.delivery.id - (was.delivery?.id ?? 0)).toBe(1)
+    if (status === 200) {
+      expect(answer.json).toMatchObject({ title: 'Printer on fire', ticket_metadata: { platform: 'acme' } })
+      expect(is.delivery.body).toBe(what.body)
+    } else {
+      expect(Object.keys(answer.json)).toEqual(['detail'])
+      expect(is.delivery.reason).toBe(answer.json.detail)
+      expect(is.delivery.body).toBe(keeps ? what.body : null)
+    }
+    if (first !== null) expect(answer.json).toEqual(first.json)
+  })
 
   test('a caught delivery is not sent anew under a key of somebody’s choice', async () => {
     const body = text({ id: undefined, platform: undefined })

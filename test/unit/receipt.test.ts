@@ -242,10 +242,11 @@ describe('the key file', () => {
     expect(receipt && receiptFault(receipt, { bodySha256: facts[0]?.bodySha256 ?? '', keys: known })).toBeNull()
   })
 
-  test('that others can read is used, with a warning', async () => {
+  test('that others could read is used and closed to them, with a warning', async () => {
     openReceiptKey(directory)
     await chmod(path(), 0o644)
-    expect(openReceiptKey(directory).warnings).toEqual([expect.stringContaining('chmod 600')])
+    expect(openReceiptKey(directory).warnings).toEqual([expect.stringContaining('could be read by others')])
+    expect(openReceiptKey(directory).warnings).toEqual([])
   })
 
   test('that is no key, of another kind, or cannot be read stops the start with what to do', async () => {
