@@ -23,10 +23,13 @@ export function startNode(options: {
   args: string[]
   role: 'server' | 'load'
   env?: Record<string, string>
+  /** Gives way to whatever else wants the core. */
+  isLowly?: boolean
 }): ChildProcess {
-  const { args, role, env = {} } = options
+  const { args, role, env = {}, isLowly = false } = options
   const cpu = String(role === 'server' ? SERVER_CPU : LOAD_CPU)
-  const [command = '', ...rest] = [...(canPin ? ['taskset', '-c', cpu] : []), process.execPath, ...args]
+  const lowly = isLowly ? ['nice', '-n', '19'] : []
+  const [command = '', ...rest] = [...lowly, ...(canPin ? ['taskset', '-c', cpu] : []), process.execPath, ...args]
   return spawn(command, rest, {
     cwd: ROOT,
     // Nothing of the caller's settings reaches a server.

@@ -43,9 +43,9 @@ export default definePlatform({
   kinds: ['created', 'updated', 'commented', 'solved', 'reopened', 'ignored'],
   headers: ['x-chatwoot-signature', 'x-chatwoot-delivery', SENT_AT],
   userAgent: 'Chatwoot',
-  recognises: ({ event, ...payload }) =>
-    typeof event === 'string' &&
-    EVENTS.test(event) &&
+  recognises: (payload) =>
+    typeof payload['event'] === 'string' &&
+    EVENTS.test(payload['event']) &&
     ['account', 'inbox_id', 'conversation', 'contact_inbox', 'contact'].some((key) => key in payload),
 
   schemes: {

@@ -25,8 +25,10 @@ export default definePlatform({
   kinds: ['created', 'updated', 'commented', 'solved', 'deleted'],
   headers: ['x-zammad-delivery', 'x-zammad-trigger'],
   userAgent: 'Zammad',
-  recognises: ({ ticket, ...payload }) =>
-    'article' in payload && isObject(ticket) && 'number' in ticket && 'title' in ticket,
+  recognises: (payload) => {
+    const { ticket } = payload
+    return 'article' in payload && isObject(ticket) && 'number' in ticket && 'title' in ticket
+  },
 
   schemes: {
     // The only algorithm that Zammad signs with (admin-docs.zammad.org, "Webhook Payload").

@@ -22,8 +22,10 @@ export default definePlatform({
   kinds: ['created', 'updated', 'commented', 'solved', 'reopened', 'deleted', 'ignored'],
   headers: ['x-zdesk-jwt'],
   userAgent: 'ZohoDesk',
-  recognises: ({ eventType, ...event }) =>
-    typeof eventType === 'string' && /^[A-Z][A-Za-z]{1,40}_/.test(eventType) && 'payload' in event,
+  recognises: (event) => {
+    const { eventType } = event
+    return typeof eventType === 'string' && /^[A-Z][A-Za-z]{1,40}_/.test(eventType) && 'payload' in event
+  },
 
   // The JWT that comes along is signed with a key that only a request to Zoho could fetch.
   schemes: { token: sharedToken() },

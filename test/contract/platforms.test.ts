@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 
 import { AppError } from '../../src/core/errors.ts'
-import { isObject } from '../../src/core/json.ts'
+import { isObject, jsonOrNull } from '../../src/core/json.ts'
 import type { Platform } from '../../src/core/platform.ts'
 import { PRIORITIES } from '../../src/core/priority.ts'
 import type { SignedRequest } from '../../src/core/signature.ts'
@@ -44,6 +44,17 @@ describe('every platform', () => {
     expect(platforms.all.length).toBeGreaterThan(1)
     expect(fixtures.length).toBeGreaterThan(1)
   })
+
+  test.each(platforms.all)(
+    '$id is recognised by what it asks for, not by going through all that is there',
+    (platform) => {
+      const ownKeys = (): never => expect.unreachable('all keys of a body are listed, of which there may be 100,000')
+      for (const { raw_body: body, headers } of fixtures.filter(({ raw_body: text }) => text.startsWith('{'))) {
+        const payload = jsonOrNull(body)
+        if (isObject(payload)) platform.recognises(new Proxy(payload, { ownKeys }), lowerCased(headers))
+      }
+    },
+  )
 
   test.each(platforms.all.filter(({ id }) => id !== 'flat'))(
     '$id has a fixture, and says what it is',
