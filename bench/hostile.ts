@@ -1,5 +1,5 @@
 // Hostile traffic beside a good sender: what becomes of the good one, of the memory, and of the audit log.
-// node bench/hostile.ts [--requests 200000] [--connections 48] [--slow 200] [--dir bench/.data]
+// node bench/hostile.ts [--requests 200000] [--connections 400] [--slow 200] [--dir bench/.data]
 import { spawnSync } from 'node:child_process'
 import { createHmac, randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
@@ -15,7 +15,7 @@ import { figure, quantile, table } from './stats.ts'
 const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '200000' },
-    connections: { type: 'string', default: '48' },
+    connections: { type: 'string', default: '400' },
     slow: { type: 'string', default: '200' },
     quiet: { type: 'string', default: '20' },
     dir: { type: 'string', default: 'bench/.data' },
@@ -132,7 +132,7 @@ try {
     networks: ['127.0.0.2'],
   })
   await api('POST', '/api/sources', { id: 'hooks', scheme: 'standard-webhooks' })
-  const rogue = await api('POST', '/api/keys', { name: 'rogue', scopes: ['intake'], rate: 3000 })
+  const rogue = await api('POST', '/api/keys', { name: 'rogue', scopes: ['intake'], rate: 120 })
 
   const warm = goodSender(String(secret))
   await sleep(3000)

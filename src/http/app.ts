@@ -31,6 +31,7 @@ import { platformRoutes } from './platforms.ts'
 import { receiptRoutes } from './receipts.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
+import { createTarpit } from './tarpit.ts'
 import { ticketRoutes } from './tickets.ts'
 import { webhookRoutes } from './webhook.ts'
 
@@ -94,7 +95,11 @@ export async function createApp(deps: {
   app.decorateRequest('actor', '')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  app.setErrorHandler(sendError)
+  const tarpit = createTarpit()
+  app.setErrorHandler(async (error, request, reply) => {
+    await tarpit(error, request, reply)
+    return sendError(error, request, reply)
+  })
   app.setNotFoundHandler(() => fail('not_found', 'No such address; GET /docs lists all there are'))
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
@@ -127,7 +132,7 @@ export async function createApp(deps: {
   app.addHook('onClose', async () => bounded.stop())
 
   await documentation(app)
-  await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl }))
+  await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics, overload }))
   await app.register(ticketRoutes(store), { prefix: '/api' })

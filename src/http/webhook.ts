@@ -12,6 +12,7 @@ import { pathOf } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
+import type { Tarpit } from './tarpit.ts'
 import { BatchResult, Errors, FlatTicket, Ticket, Whose } from './schemas.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
 import { rawRequest, takeBodiesRaw } from './raw.ts'
@@ -38,8 +39,9 @@ export function webhookRoutes(deps: {
   metrics: Metrics
   log: Logger
   publicUrl: string | null
+  tarpit: Tarpit
 }) {
-  const { intake, store, overload, metrics, log, publicUrl } = deps
+  const { intake, store, overload, metrics, log, publicUrl, tarpit } = deps
 
   /** Answers with what the intake made of the request, or with why it made nothing of it: it has both on record. */
   async function settle(
@@ -51,6 +53,7 @@ export function webhookRoutes(deps: {
     try {
       answer(request, reply, await take(rawRequest(request, publicUrl)), created)
     } catch (error) {
+      await tarpit(error, request, reply)
       refuse(error, request, reply)
     }
   }
@@ -111,6 +114,7 @@ export function webhookRoutes(deps: {
       const isProbe = request.method === 'GET' || request.method === 'HEAD'
       if (!isProbe && statusOf(error) !== 429) await record(error, request)
       if (!request.raw.complete) await drained(request.raw)
+      await tarpit(error, request, reply)
       refuse(error, request, reply)
     })
 
