@@ -176,8 +176,9 @@ try {
   process.stdout.write(
     `${table([['good sender', 'sent', 'p50 ms', 'p99 ms'], line('quiet', quiet), line('beside them', storm)])}\n`,
   )
-  const early = Math.max(...memory.slice(0, Math.ceil(memory.length / 4)))
-  const late = Math.max(...memory.slice(-Math.ceil(memory.length / 4)))
+  const quarter = Math.ceil(memory.length / 4)
+  const quarters = [0, 1, 2, 3].map((index) => Math.max(...memory.slice(index * quarter, (index + 1) * quarter)))
+  const [, second = 0, , last = 0] = quarters
   claim(server.exitCode === null, 'the process is alive')
   claim(answered >= Number(values.requests), `all of ${values.requests} hostile requests came to an end`)
   claim(!rows.some(([name]) => / 5(?!03)\d\d$/.test(name)), 'no 500')
@@ -191,8 +192,8 @@ try {
   )
   claim(missing.length === 0, 'what it was told to be stored is stored')
   claim(
-    late <= early * 1.15,
-    `memory is flat: ${figure(early)} MB at most in the first quarter, ${figure(late)} MB in the last`,
+    last <= second * 1.1,
+    `memory is flat: at most ${quarters.map((most) => figure(most)).join(', ')} MB in each quarter of the run`,
   )
   claim(
     written === webhook - unwritten,

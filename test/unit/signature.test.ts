@@ -1,4 +1,4 @@
-import { generateKeyPairSync, sign } from 'node:crypto'
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 
 import { describe, expect, test } from 'vitest'
 
@@ -42,6 +42,25 @@ describe('signatures that their inventors published', () => {
       expect(standardWebhooks(request('{"test": 2432232314}', fewer), [secret], 1_614_265_330_000)).toBe('missing')
     }
   })
+})
+
+test('Standard Webhooks: a signature may begin like the name of its own version', () => {
+  const key = Buffer.from('a key of twenty-four bytes')
+  const signatureOf = (id: number) => createHmac('sha256', key).update(`m${id}.1000000000.{}`).digest('base64')
+  for (const start of ['v1', 'v1a']) {
+    let id = 0
+    // One in 4,096, and one in 262,144.
+    while (!signatureOf(id).startsWith(start)) id += 1
+    const headers = { 'webhook-id': `m${id}`, 'webhook-timestamp': '1000000000' }
+    for (const signature of [
+      `v1,${signatureOf(id)}`,
+      `v1,AAAA v1,${signatureOf(id)}`,
+      `v1,AAAA, v1,${signatureOf(id)}`,
+    ]) {
+      const sent = request('{}', { ...headers, 'webhook-signature': signature })
+      expect(standardWebhooks(sent, [`whsec_${key.toString('base64')}`], 1e12)).toBeNull()
+    }
+  }
 })
 
 test('Standard Webhooks by a public key: only its own private key signs', () => {
