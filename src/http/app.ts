@@ -118,6 +118,8 @@ export async function createApp(deps: {
       if (shed !== null) return refuseEarly(shed, request, reply)
     }
     if (access !== 'public') limits.address(request.ip, Date.now())
+    // Who announces more than is taken is refused in any case; to hear him out each time would be the costly part.
+    if (Number(request.headers['content-length'] ?? 0) > bodyLimit) limits.failure(request.ip, Date.now())
     if (access !== 'public' && access !== 'intake') {
       request.actor = gate.authenticate({ headers: request.headers, address: request.ip }, access).source
     }

@@ -113,8 +113,8 @@ export function webhookRoutes(deps: {
     app.setErrorHandler(async (error, request, reply) => {
       const isProbe = request.method === 'GET' || request.method === 'HEAD'
       if (!isProbe && statusOf(error) !== 429) await record(error, request)
-      if (!request.raw.complete) await drained(request.raw)
       await tarpit(error, request, reply)
+      if (!request.raw.complete) await drained(request.raw)
       refuse(error, request, reply)
     })
 
