@@ -7,7 +7,7 @@ import { type Rate, take } from '../core/rate.ts'
 const REMEMBERED = 100_000
 
 /** Wrong keys and signatures from one address: enough for a wrong setting to be seen, too few to keep the server busy. */
-const FAILURES: Rate = { quota: 60, windowMs: 12_000 }
+const FAILURES: Rate = { quota: 300, windowMs: 60_000 }
 
 export type Limits = ReturnType<typeof createLimits>
 

@@ -89,11 +89,9 @@ test('a key has a rate of its own; wrong keys make their address wait, and a goo
   const as = (secret: string) => send(webhook, { authorization: `Bearer ${secret}` })
   expect(await statuses(3, () => as(slow))).toEqual([200, 200, 429])
   expect((await as(slow)).headers.get('ratelimit-policy')).toBe('"key";q=2;w=60')
-  const wrong = (await Promise.all(Array.from({ length: 100 }, () => as('wrong')))).map(({ status }) => status)
+  const wrong = (await Promise.all(Array.from({ length: 500 }, () => as('wrong')))).map(({ status }) => status)
   expect(new Set(wrong)).toEqual(new Set([401, 429]))
-  expect(wrong.filter((status) => status === 401).length).toBeGreaterThanOrEqual(60)
+  expect(wrong.filter((status) => status === 401).length).toBeGreaterThanOrEqual(300)
   expect((await as(free)).status).toBe(200)
-  expect(await rows(server.url, { authorization: `Bearer ${free}` })).toBe(
-    3 + wrong.filter((status) => status === 401).length,
-  )
+  expect(await rows(server.url, { authorization: `Bearer ${free}` })).toBe(200)
 })
