@@ -101,7 +101,9 @@ export function saltedHash(header: string): Verify {
 /** Standard Webhooks (`v1`, and `v1a` by a public key): id.timestamp.body, five minutes. */
 export const standardWebhooks: Verify = (request, secrets, now) => {
   // One signature in 4,096 begins with `v1` itself.
-  const signatures = headerText(request.headers, 'webhook-signature')?.split(/[ ,]+(?=v1a?,)/) ?? []
+  const signatures = (headerText(request.headers, 'webhook-signature')?.split(/[ ,](?=v1a?,)/) ?? []).map((one) =>
+    one.replace(/,$/, ''),
+  )
   const pieces = standardPieces(request)
   if (signatures.length === 0 || pieces === null) return 'missing'
   const isSigned = secrets.some((secret) =>
