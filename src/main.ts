@@ -1,13 +1,13 @@
-import { statSync } from 'node:fs'
 import { Server as TlsServer } from 'node:tls'
 
 import type { Config } from './config.ts'
+import { perMinute } from './core/rate.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
 import { createMetrics } from './http/metrics.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
-import { createGate, createKey } from './intake/keys.ts'
+import { createAdminKey, createGate } from './intake/keys.ts'
 import { createLimits } from './intake/limits.ts'
 import { watchOverload } from './intake/overload.ts'
 import { loadPlatforms } from './intake/platforms.ts'
@@ -18,6 +18,7 @@ import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
+import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
@@ -54,8 +55,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     const isLocal = isLoopback(config.host)
     if (!isLocal && config.adminKey === null) await makeFirstKey(store.keyStore, announce)
     const limits = createLimits({
-      perAddress: config.addressRate === 0 ? null : { quota: config.addressRate, windowMs: 60_000 },
-      perKey: config.keyRate === 0 ? null : { quota: config.keyRate, windowMs: 60_000 },
+      perAddress: perMinute(config.addressRate || null),
+      perKey: perMinute(config.keyRate || null),
     })
     const vault = openVault(config.dataDir, config.secretKey)
     const sources = await createSources({
@@ -117,6 +118,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     }
     if (tls !== null) useCertificate(tls)
     const url = await app.listen({ host: config.host, port: config.port })
+    // The files in it are private in any case; whose directory it is we do not know, so it is left as it is.
     if (isOpenToOthers(config.dataDir)) {
       log.warn({ data: config.dataDir }, 'other users may look into the data directory; chmod 700 keeps them out')
     }
@@ -159,16 +161,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   }
 }
 
-/** The files in it are private in any case; whose directory it is we do not know, so it is left as it is. */
-const isOpenToOthers = (directory: string) => (statSync(directory).mode & 0o077) !== 0
-
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */
 async function makeFirstKey(store: KeyStore, announce: Announce): Promise<void> {
   if ((await store.keys()).length > 0) return
-  const { secret } = await createKey(
-    store,
-    { name: 'first start', scopes: ['admin'], rate: null, expiresAt: null },
-    Date.now(),
-  )
+  const { secret } = await createAdminKey(store, 'first start', Date.now())
   announce(secret)
 }

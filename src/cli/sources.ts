@@ -1,17 +1,16 @@
 import { readFileSync } from 'node:fs'
 
-import { z } from 'zod'
-
 import { readConfig } from '../config.ts'
 import { fail } from '../core/errors.ts'
 import { type SettingsChange, shownSource, type Source, SourceId, SourceSettings } from '../core/source.ts'
-import { createKey } from '../intake/keys.ts'
+import { createAdminKey } from '../intake/keys.ts'
 import { loadPlatforms } from '../intake/platforms.ts'
 import { createRegistry, type Made, type Registry } from '../intake/registry.ts'
 import { openVault } from '../intake/vault.ts'
 import { openSqliteKeys } from '../store/sqlite-keys.ts'
 import { openSqliteSources } from '../store/sqlite-sources.ts'
 import type { KeyStore } from '../store/store.ts'
+import { jsonOf } from './check-call.ts'
 import { exitWith } from './fault.ts'
 import { count, paint, print, printTable } from './table.ts'
 
@@ -42,8 +41,7 @@ export const create = (id: string, { secret, json, ...options }: SettingOptions 
     const named = SourceId.safeParse(id)
     if (!named.success) fail('malformed', `The id ${named.error.issues[0]?.message}`)
     const made = await registry.create(id, settingsOf(options), secretOf(secret), now)
-    const key = { name: 'first source', scopes: ['admin' as const], rate: null, expiresAt: null }
-    const admin = isFirst && readConfig().adminKey === null ? await createKey(keyStore, key, now) : null
+    const admin = isFirst && readConfig().adminKey === null ? await createAdminKey(keyStore, 'first source', now) : null
     if (json) {
       return printJson({ ...shownSource(made.source), secret: made.secret, ...(admin && { admin_key: admin.secret }) })
     }
@@ -150,17 +148,8 @@ function settingsOf(options: SettingOptions): SettingsChange {
 }
 
 export function jsonFile(path: string): unknown {
-  const text = readFileSync(path === '-' ? 0 : path, 'utf8')
-  const parsed = z.json().safeParse(jsonOrNothing(text))
-  return parsed.success ? parsed.data : fail('malformed', `${path} is not valid JSON`)
-}
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  const read = jsonOf(readFileSync(path === '-' ? 0 : path, 'utf8'))
+  return read === undefined ? fail('malformed', `${path} is not valid JSON`) : read
 }
 
 const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))

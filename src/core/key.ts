@@ -18,6 +18,11 @@ export type ApiKey = {
   lastUsedAt: number | null
 }
 
+const ID_LENGTH = 11
+
+/** The part of a key that may be shown, even where somebody gave the whole key for it. */
+export const keyIdOf = (secret: string): string => secret.slice(0, ID_LENGTH)
+
 /** Why a key opens nothing, in words for its holder; null when it does. */
 export function keyFault(key: ApiKey, now: number): string | null {
   if (key.revokedAt !== null) return `API key ${key.id} was revoked`
@@ -30,7 +35,8 @@ export function keyFault(key: ApiKey, now: number): string | null {
 /** An administrator may do everything. */
 export const allows = ({ scopes }: ApiKey, scope: Scope): boolean => scopes.includes(scope) || scopes.includes('admin')
 
-const instant = (time: number | null) => (time === null ? null : new Date(time).toISOString())
+/** A time as it is shown; null where there is none. */
+export const instant = (time: number | null) => (time === null ? null : new Date(time).toISOString())
 
 /** A key as it is shown to whoever may see all of them: everything but its hash. */
 export const shownKey = (key: ApiKey) => ({

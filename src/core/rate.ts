@@ -1,6 +1,9 @@
 /** So many requests in so long a time, in a burst or evenly. */
 export type Rate = { quota: number; windowMs: number }
 
+/** Null is no limit. */
+export const perMinute = (quota: number | null): Rate | null => (quota === null ? null : { quota, windowMs: 60_000 })
+
 /**
  * The generic cell rate algorithm: one number a sender, the time at which its requests would all have been due had they
  * come evenly. Returns that time after this request, and how long the request would have to wait: 0 when it may pass.

@@ -1,16 +1,16 @@
 import { z } from 'zod'
 
-import { type FieldMap, MAPPABLE } from './field-map.ts'
+import { MAPPABLE } from './field-map.ts'
+import { instant } from './key.ts'
 import { isNetwork } from './network.ts'
 import { PRIORITIES } from './priority.ts'
-import { type RedactionRule, RedactionRules } from './redaction.ts'
-import type { Defaults } from './ticket.ts'
+import { RedactionRules } from './redaction.ts'
 
 /**
  * How a source shows that it is the one: `signature` by one of its secrets, `key` by an API key with the scope intake,
  * `network` by its address alone, for a sender that can do neither.
  */
-export const AUTHS = ['signature', 'key', 'network'] as const
+const AUTHS = ['signature', 'key', 'network'] as const
 
 /** Words that stand for something else in a URL, in the audit log or in both. */
 const RESERVED = new Set(['batch', 'health', 'open', 'unknown', 'environment', 'api'])
@@ -57,18 +57,7 @@ export const SourceSettings = z.strictObject({
 
 type FieldMapShape = Record<(typeof MAPPABLE)[number], z.ZodOptional<z.ZodString>>
 
-export type SourceSettings = {
-  name: string
-  platform: string | null
-  auth: (typeof AUTHS)[number]
-  scheme: string | null
-  networks: string[]
-  rate: number | null
-  account: string | null
-  defaults: Defaults
-  field_map: FieldMap
-  redaction: RedactionRule[]
-}
+export type SourceSettings = z.output<typeof SourceSettings>
 
 /** Some of the settings. Each is set as it is given; one that is not given stays. */
 export type SettingsChange = { [name in keyof SourceSettings]?: SourceSettings[name] | undefined }
@@ -96,8 +85,6 @@ export type Source = {
   /** Only its name is left, so that a server that once had a source never becomes open again. */
   deletedAt: number | null
 }
-
-const instant = (time: number | null) => (time === null ? null : new Date(time).toISOString())
 
 /** A source as it is shown: everything but what could sign in its name. */
 export const shownSource = ({ id, settings, secrets, createdAt, updatedAt, disabledAt }: Source) => ({

@@ -32,7 +32,7 @@ export type TicketDraft = {
   defaults?: Defaults
 }
 
-export type Defaults = { category?: string | undefined; priority?: Priority | undefined }
+type Defaults = { category?: string | undefined; priority?: Priority | undefined }
 
 export const EVENT_KINDS = ['created', 'updated', 'commented', 'solved', 'reopened', 'deleted'] as const
 export type EventKind = (typeof EVENT_KINDS)[number]

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { BlockList, isIPv6, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 
+import { networkMatcher } from '../core/network.ts'
 import { networkOf } from '../intake/limits.ts'
 
 export type ConnectionBounds = {
@@ -30,7 +31,7 @@ export function answerOn(socket: Socket): ServerResponse<IncomingMessage> | null
  */
 export function boundConnections(server: Server, bounds: ConnectionBounds, onClosed: (why: Closed) => void) {
   const addresses = new Map<string, Map<string, Connection>>()
-  const proxies = blockListOf(bounds.trustedProxies)
+  const isProxy = networkMatcher(bounds.trustedProxies)
   let open = 0
 
   function forget(address: string, key: string): void {
@@ -66,7 +67,7 @@ export function boundConnections(server: Server, bounds: ConnectionBounds, onClo
     if (remoteAddress === undefined) return void socket.destroy() // it is closed already
     const address = networkOf(remoteAddress)
     const isFull = (addresses.get(address)?.size ?? 0) >= bounds.perAddress
-    if (isFull && !isIn(proxies, remoteAddress) && !makeRoom(address, 'address')) return refuse(socket, 'address')
+    if (isFull && !isProxy(remoteAddress) && !makeRoom(address, 'address')) return refuse(socket, 'address')
     if (open >= bounds.total && !makeRoom(fullest(), 'total')) return refuse(socket, 'total')
     const own = addresses.get(address) ?? new Map<string, Connection>()
     addresses.set(address, own)
@@ -116,16 +117,3 @@ function isAtWork(socket: Socket): boolean {
   const answer = answerOn(socket)
   return answer !== null && answer.req.complete && !answer.writableEnded
 }
-
-function blockListOf(networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
-  return list
-}
-
-const isIn = (list: BlockList, address: string) => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')

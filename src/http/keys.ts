@@ -1,14 +1,11 @@
 import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
-import { shownKey } from '../core/key.ts'
+import { keyIdOf, shownKey } from '../core/key.ts'
 import { createKey } from '../intake/keys.ts'
 import type { KeyStore } from '../store/store.ts'
 import { Errors, Key, NewKey } from './schemas.ts'
 import type { App } from './fastify.ts'
-
-/** Somebody may have given the whole key. */
-const ID_LENGTH = 11
 
 const KeyId = z.object({ id: z.string().max(50) })
 
@@ -58,7 +55,7 @@ export const keyRoutes = (store: KeyStore) => async (app: App) => {
     async ({ params: { id } }) => {
       await store.revokeKey(id, Date.now())
       const key = (await store.keys()).find((one) => one.id === id)
-      return key === undefined ? fail('not_found', `No key ${id.slice(0, ID_LENGTH)}`) : shownKey(key)
+      return key === undefined ? fail('not_found', `No key ${keyIdOf(id)}`) : shownKey(key)
     },
   )
 }

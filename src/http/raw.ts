@@ -9,16 +9,21 @@ export function takeBodiesRaw(app: App): void {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
+/** Who sends, as far as that is known before the body is. */
+export const senderOf = (request: FastifyRequest): Pick<RawRequest, 'sourceId' | 'address'> => ({
+  sourceId: (request.params as { source?: string } | undefined)?.source ?? null,
+  // A socket that its sender has closed no longer knows its address, whatever the type says.
+  address: request.ip ?? '',
+})
+
 /** `publicUrl` is where senders reach this server, where that is another name than the one they are seen to call. */
 export function rawRequest(request: FastifyRequest, publicUrl: string | null = null): RawRequest {
-  const { source = null } = (request.params ?? {}) as { source?: string }
+  const sender = senderOf(request)
   return {
     id: request.id,
-    sourceId: source,
-    url: source === null ? '' : (publicUrl ?? `${request.protocol}://${request.host}`) + request.url,
+    ...sender,
+    url: sender.sourceId === null ? '' : (publicUrl ?? `${request.protocol}://${request.host}`) + request.url,
     receivedAt: Date.now(),
-    // A socket that its sender has closed no longer knows its address, whatever the type says.
-    address: request.ip ?? '',
     method: request.method,
     path: request.url,
     headers: request.headers,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { shownSource, SourceId, SourceSettings } from '../core/source.ts'
-import { createKey, type Gate } from '../intake/keys.ts'
+import { createAdminKey, type Gate } from '../intake/keys.ts'
 import type { Registry } from '../intake/registry.ts'
 import type { KeyStore } from '../store/store.ts'
 import type { App } from './fastify.ts'
@@ -72,7 +72,7 @@ export const sourceRoutes = (deps: { registry: Registry; gate: Gate; keyStore: K
       const wasOpen = gate.isOpen()
       const made = await registry.create(id, settings, own, now)
       // From now on everything needs a key: whoever closed the door gets one.
-      const admin = wasOpen ? await createKey(keyStore, firstKey, now) : null
+      const admin = wasOpen ? await createAdminKey(keyStore, 'first source', now) : null
       return reply
         .code(201)
         .header('location', `/api/sources/${id}`)
@@ -132,5 +132,3 @@ export const sourceRoutes = (deps: { registry: Registry; gate: Gate; keyStore: K
     },
   )
 }
-
-const firstKey = { name: 'first source', scopes: ['admin' as const], rate: null, expiresAt: null }

@@ -15,7 +15,7 @@ import type { Metrics } from './metrics.ts'
 import type { Tarpit } from './tarpit.ts'
 import { BatchResult, Errors, FlatTicket, Ticket, Whose } from './schemas.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
-import { rawRequest, takeBodiesRaw } from './raw.ts'
+import { rawRequest, senderOf, takeBodiesRaw } from './raw.ts'
 
 const WEBHOOK_PATH = '/api/integrations/webhook'
 
@@ -126,7 +126,7 @@ export function webhookRoutes(deps: {
       result: BatchResult,
     })
     // Before the body is read: who may not send is not listened to.
-    const admit = { onRequest: async (request: FastifyRequest) => intake.admit(rawRequest(request)) }
+    const admit = { onRequest: async (request: FastifyRequest) => intake.admit(senderOf(request)) }
     // Senders probe it, and have no key at that moment.
     const usage = { config: { access: 'public' as const }, schema: { hide: true } }
 

@@ -1,7 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
 
 import { fail } from '../core/errors.ts'
-import { allows, type ApiKey, keyFault, type Scope } from '../core/key.ts'
+import { allows, type ApiKey, keyFault, keyIdOf, type Scope } from '../core/key.ts'
+import { perMinute } from '../core/rate.ts'
 import { authorizationOf, headerText, type Headers } from '../core/signature.ts'
 import type { KeyStore } from '../store/store.ts'
 import { authenticateOpen } from './auth.ts'
@@ -14,8 +15,6 @@ const NOTE_USE_MS = 10_000
 /** A longer credential is none of ours, and is not hashed. */
 const SECRET_LIMIT = 512
 
-const MINUTE_MS = 60_000
-
 const hashOf = (secret: string) => hash('sha256', secret)
 
 export type NewKey = Pick<ApiKey, 'name' | 'scopes' | 'rate' | 'expiresAt'>
@@ -25,7 +24,7 @@ export async function createKey(store: KeyStore, made: NewKey, now: number): Pro
   const secret = `tf_${randomBytes(32).toString('base64url')}`
   const key = {
     ...made,
-    id: secret.slice(0, 11),
+    id: keyIdOf(secret),
     hash: hashOf(secret),
     createdAt: now,
     revokedAt: null,
@@ -34,6 +33,10 @@ export async function createKey(store: KeyStore, made: NewKey, now: number): Pro
   await store.addKey(key)
   return { ...key, secret }
 }
+
+/** A key that may do everything, for whoever opens a server or closes it. */
+export const createAdminKey = (store: KeyStore, name: string, now: number) =>
+  createKey(store, { name, scopes: ['admin'], rate: null, expiresAt: null }, now)
 
 /** Who may do what, and how often. Throws `unauthenticated`, `forbidden` and `rate_limited`. */
 export type Gate = {
@@ -88,7 +91,7 @@ export async function createGate(deps: {
       limits.failure(address, now)
       return fail('unauthenticated', fault ?? MISSING)
     }
-    limits.key(key.id, key.rate === null ? null : { quota: key.rate, windowMs: MINUTE_MS }, now)
+    limits.key(key.id, perMinute(key.rate), now)
     if (!allows(key, scope))
       return fail('forbidden', `API key ${key.id} has no scope ${scope}; it has ${key.scopes.join(', ')}`)
     uses.set(key.id, now)

@@ -4,7 +4,7 @@ import { AppError, fail } from '../core/errors.ts'
 import { type CompiledFieldMap, compileFieldMap } from '../core/field-map.ts'
 import { networkMatcher } from '../core/network.ts'
 import type { Platform } from '../core/platform.ts'
-import type { Rate } from '../core/rate.ts'
+import { perMinute, type Rate } from '../core/rate.ts'
 import { compileRedaction, type Redaction } from '../core/redaction.ts'
 import type { Verify } from '../core/signature.ts'
 import type { Source, SourceSettings } from '../core/source.ts'
@@ -14,8 +14,6 @@ import type { Limits } from './limits.ts'
 import type { Platforms } from './platforms.ts'
 import type { RawRequest, Sender } from './request.ts'
 import type { Vault } from './vault.ts'
-
-const MINUTE_MS = 60_000
 
 /** Of a source whose signatures do not match, so many bodies are kept, to be replayed once its secret is mended. */
 const UNVERIFIED = { bodies: 1000, bytes: 33_554_432, windowMs: 3_600_000 }
@@ -66,6 +64,9 @@ export async function createSources(deps: {
   onError: (error: unknown) => void
 }): Promise<Sources> {
   const { store, platforms, vault, limits, onError } = deps
+  const key = vault.derive('fingerprints')
+  const fingerprint = (body: Buffer | string) => createHmac('sha256', key).update(body).digest('hex')
+  const workshop = { platforms, vault, fingerprint }
   let byId = new Map<string, Registered>()
   let isAny = false
   const unverified = new Map<string, { since: number; bodies: number; bytes: number }>()
@@ -73,7 +74,7 @@ export async function createSources(deps: {
 
   async function load(): Promise<void> {
     const all = await store.sources()
-    const loaded = all.filter(({ deletedAt }) => deletedAt === null).map((source) => compile(source, platforms, vault))
+    const loaded = all.filter(({ deletedAt }) => deletedAt === null).map((source) => compile(source, workshop))
     for (const { id, fault } of loaded) {
       if (fault !== null && byId.get(id)?.fault !== fault) onError(new Error(`source ${id}: ${fault}`))
     }
@@ -153,43 +154,38 @@ const FAULTS = {
   stale: 'Signature is too old or from the future; check the clock of the sender of source',
 } as const
 
-function compile(source: Source, platforms: Platforms, vault: Vault): Registered {
-  const { id, settings, disabledAt } = source
-  const base = {
+type Workshop = { platforms: Platforms; vault: Vault; fingerprint: Registered['fingerprint'] }
+
+function compile({ id, settings, secrets, disabledAt }: Source, workshop: Workshop): Registered {
+  const { platforms, vault, fingerprint } = workshop
+  const bare = {
     id,
     settings,
     isDisabled: disabledAt !== null,
     platform: null,
+    signs: false,
+    isFrom: settings.networks.length === 0 ? () => true : networkMatcher(settings.networks),
     verify: null,
     secrets: [],
-    signs: false,
-  }
-  const key = vault.derive('fingerprints')
-  const common = {
-    ...base,
-    isFrom: settings.networks.length === 0 ? () => true : networkMatcher(settings.networks),
-    rate: settings.rate === null ? null : { quota: settings.rate, windowMs: MINUTE_MS },
+    rate: perMinute(settings.rate),
     fieldMap: null,
     redaction: null,
-    fingerprint: (body: Buffer | string) => createHmac('sha256', key).update(body).digest('hex'),
+    fingerprint,
   }
   try {
     const { platform, scheme, verify } = verifierOf(settings, platforms)
     return {
-      ...common,
+      ...bare,
       fault: null,
       platform,
       signs: verify !== null && scheme !== 'token',
       verify,
-      secrets: source.secrets.map(({ sealed, expiresAt }) => ({
-        value: vault.open(sealed, `source ${id}`),
-        expiresAt,
-      })),
+      secrets: secrets.map(({ sealed, expiresAt }) => ({ value: vault.open(sealed, `source ${id}`), expiresAt })),
       fieldMap: Object.keys(settings.field_map).length === 0 ? null : compileFieldMap(settings.field_map),
-      redaction: compileRedaction(settings.redaction, common.fingerprint),
+      redaction: compileRedaction(settings.redaction, fingerprint),
     }
   } catch (error) {
-    if (error instanceof AppError) return { ...common, fault: error.message }
+    if (error instanceof AppError) return { ...bare, fault: error.message }
     throw error
   }
 }

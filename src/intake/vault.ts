@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { AppError } from '../core/errors.ts'
+import { createOnce } from '../store/durable-file.ts'
 
 const KEY_BYTES = 32
 const IV_BYTES = 12
@@ -54,15 +55,7 @@ export function openVault(directory: string, fromEnvironment: string | null): Va
 /** The key of the file; made at first, for its owner alone, and on disk before anything is sealed with it. */
 function keyFile(directory: string): Buffer {
   const path = secretKeyPath(directory)
-  try {
-    const file = openSync(path, 'wx', 0o600)
-    writeSync(file, `${randomBytes(KEY_BYTES).toString('base64')}\n`)
-    fsyncSync(file)
-    closeSync(file)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
-    chmodSync(path, 0o600)
-  }
+  if (existsSync(path) || !createOnce(path, `${randomBytes(KEY_BYTES).toString('base64')}\n`)) chmodSync(path, 0o600)
   const key = Buffer.from(readFileSync(path, 'utf8').trim(), 'base64')
   if (key.length === KEY_BYTES) return key
   throw new AppError(

@@ -1,9 +1,10 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { jwkOf, publicKeysIn, type ReceiptFacts, receiptsOf } from '../core/receipt.ts'
-import { makePrivate, prepareDirectory, StoreError } from './sqlite-files.ts'
+import { createOnce } from './durable-file.ts'
+import { isOpenToOthers, makePrivate, prepareDirectory, StoreError } from './sqlite-files.ts'
 
 /** Makes the receipts of one group commit, in order. */
 export type Notary = (facts: readonly ReceiptFacts[]) => string[]
@@ -59,29 +60,17 @@ function readKey(path: string): KeyObject | null {
   }
 }
 
-/** Whole and on disk before it has its name; where two make one at once, the first that names it wins. */
 function makeKey(directory: string): KeyObject {
   const path = receiptKeyPath(directory)
-  const partial = `${path}.${process.pid}.partial`
   const { privateKey } = generateKeyPairSync('ed25519')
   try {
-    writeFileSync(partial, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flush: true })
-    linkSync(partial, path)
-    syncNames(directory)
-    return privateKey
+    if (createOnce(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())) return privateKey
   } catch (cause) {
-    const other = readKey(path)
-    if (other !== null) return other
     throw new StoreError(`${path} cannot be written: ${cause instanceof Error ? cause.message : ''}`, { cause })
-  } finally {
-    rmSync(partial, { force: true })
   }
-}
-
-function syncNames(directory: string): void {
-  const descriptor = openSync(directory, 'r')
-  fsyncSync(descriptor)
-  closeSync(descriptor)
+  const other = readKey(path)
+  if (other !== null) return other
+  throw new StoreError(`${path} cannot be written: it leads to nothing; remove it`)
 }
 
 function retiredKeys(path: string): ShownKey[] {
@@ -95,5 +84,3 @@ function shown(key: KeyObject): ShownKey | null {
   const jwk = jwkOf(key)
   return jwk && { ...jwk, pem: String(key.export({ type: 'spki', format: 'pem' })) }
 }
-
-const isOpenToOthers = (path: string) => (statSync(path).mode & 0o077) !== 0

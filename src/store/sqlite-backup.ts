@@ -1,11 +1,8 @@
 import {
-  closeSync,
   constants,
   copyFileSync,
   existsSync,
-  fsyncSync,
   linkSync,
-  openSync,
   readdirSync,
   realpathSync,
   renameSync,
@@ -16,6 +13,7 @@ import {
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 
+import { syncToDisk } from './durable-file.ts'
 import {
   indexPath,
   isDamage,
@@ -217,15 +215,5 @@ function linkOrCopy(from: string, to: string): void {
     if (!isUnsupported) throw error
     copyFileSync(from, to, constants.COPYFILE_EXCL)
     syncToDisk(to)
-  }
-}
-
-/** A file, or the names in a folder. */
-function syncToDisk(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
   }
 }

@@ -70,6 +70,9 @@ export function prepareDirectory(directory: string): void {
   }
 }
 
+/** Whether anybody but its owner may do anything with a file or a folder. */
+export const isOpenToOthers = (path: string): boolean => (statSync(path).mode & 0o077) !== 0
+
 /** Makes the file where it is not there, and keeps everybody but its owner from it, whatever the umask is. */
 export function makePrivate(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
