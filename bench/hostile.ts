@@ -1,5 +1,5 @@
 // Hostile traffic beside a good sender: what becomes of the good one, of the memory, and of the audit log.
-// node bench/hostile.ts [--requests 200000] [--connections 400] [--slow 200] [--dir bench/.data]
+// node bench/hostile.ts [--requests 200000] [--connections 400] [--slow 200] [--rounds 8] [--dir bench/.data]
 import { spawnSync } from 'node:child_process'
 import { createHmac, randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
@@ -10,14 +10,15 @@ import { parseArgs } from 'node:util'
 
 import type { HostileJob, HostileResult } from './hostile-load.ts'
 import { ask, canPin, freePort, machine, memoryMb, startNode, stop, untilListens } from './process.ts'
-import { figure, quantile, table } from './stats.ts'
+import { figure, median, quantile, table } from './stats.ts'
 
 const { values } = parseArgs({
   options: {
     requests: { type: 'string', default: '200000' },
     connections: { type: 'string', default: '400' },
     slow: { type: 'string', default: '200' },
-    quiet: { type: 'string', default: '20' },
+    rounds: { type: 'string', default: '8' },
+    quiet: { type: 'string', default: '10' },
     dir: { type: 'string', default: 'bench/.data' },
   },
 })
@@ -113,9 +114,24 @@ function goodSender(secret: string) {
   return async () => {
     clearInterval(timer)
     await Promise.all(waiting)
-    const sorted = latencies.toSorted((a, b) => a - b)
-    return { sent: sorted.length, refused, acknowledged, p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) }
+    return { refused, acknowledged, latencies: latencies.toSorted((a, b) => a - b) }
   }
+}
+
+type Served = Awaited<ReturnType<ReturnType<typeof goodSender>>>
+
+/** Figures of each round: those of one stand for the machine's mood as much as for the server. */
+const p99s = (served: Served[]) => served.map(({ latencies }) => quantile(latencies, 0.99))
+const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0)
+
+function line(name: string, served: Served[]): string[] {
+  const p50 = median(served.map(({ latencies }) => quantile(latencies, 0.5)))
+  const sent = sum(served.map(({ latencies }) => latencies.length))
+  return [name, String(sent), figure(p50, 2), figure(median(p99s(served)), 2)]
+}
+
+function add(totals: Record<string, number>, counts: Record<string, number>): void {
+  for (const [name, times] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + times
 }
 
 const faults: string[] = []
@@ -137,42 +153,56 @@ try {
   const warm = goodSender(String(secret))
   await sleep(3000)
   await warm()
-  const quietSender = goodSender(String(secret))
-  await sleep(Number(values.quiet) * 1000)
-  const quiet = await quietSender()
   const rowsBefore = Number((await api('GET', '/api/audit/checkpoint'))['delivery_id'])
-
-  const memory: number[] = []
-  const watch = setInterval(() => memory.push(memoryMb(server.pid).rss), 500)
-  const stormSender = goodSender(String(secret))
+  const rounds = Number(values.rounds)
   const job: HostileJob = {
     port,
-    requests: Number(values.requests),
+    requests: Math.ceil(Number(values.requests) / rounds),
     key: String(rogue['secret']),
     connections: Number(values.connections),
     slow: Number(values.slow),
   }
-  const hostile = await ask<HostileResult>(attackers, job)
-  const storm = await stormSender()
-  clearInterval(watch)
+  const quiet: Served[] = []
+  const storm: Served[] = []
+  const hostile: HostileResult = { answers: {}, webhook: {}, seconds: 0 }
+  const memory: number[] = []
+  // In turn, so that what else the machine does meets both.
+  for (let round = 1; round <= rounds; round += 1) {
+    process.stderr.write(`\rround ${round} of ${rounds} `)
+    const quietSender = goodSender(String(secret))
+    await sleep(Number(values.quiet) * 1000)
+    quiet.push(await quietSender())
+    const watch = setInterval(() => memory.push(memoryMb(server.pid).rss), 500)
+    const stormSender = goodSender(String(secret))
+    const { answers, webhook, seconds } = await ask<HostileResult>(attackers, job)
+    storm.push(await stormSender())
+    clearInterval(watch)
+    add(hostile.answers, answers)
+    add(hostile.webhook, webhook)
+    hostile.seconds += seconds
+  }
+  process.stderr.write('\n')
 
   await sleep(1000)
   const rowsAfter = Number((await api('GET', '/api/audit/checkpoint'))['delivery_id'])
   const metrics = String((await api('GET', '/metrics'))['text'])
-  const answered = Object.values(hostile.answers).reduce((sum, many) => sum + many, 0)
+  const answered = sum(Object.values(hostile.answers))
   const unwritten = (hostile.webhook['429'] ?? 0) + (hostile.webhook['503'] ?? 0)
-  const webhook = Object.values(hostile.webhook).reduce((sum, many) => sum + many, 0) - (hostile.webhook['closed'] ?? 0)
+  const webhook = sum(Object.values(hostile.webhook)) - (hostile.webhook['closed'] ?? 0)
+  const good = [...quiet, ...storm]
+  const refused = good.flatMap((served) => served.refused)
+  const acknowledged = good.flatMap((served) => served.acknowledged)
+  const sent = sum(good.map(({ latencies }) => latencies.length))
   const slow = await slowRows(rowsBefore)
-  const written = rowsAfter - rowsBefore - storm.sent - slow
+  const written = rowsAfter - rowsBefore - sent - slow
   const missing: number[] = []
-  for (const id of storm.acknowledged.filter((_, index) => index % 50 === 0)) {
+  for (const id of acknowledged.filter((_, index) => index % 50 === 0)) {
     if (Number((await api('GET', `/api/tickets/${id}`))['id']) !== id) missing.push(id)
   }
 
   process.stdout.write(`${machine()}\n${answered} hostile requests in ${figure(hostile.seconds, 1)} s\n\n`)
   const rows = Object.entries(hostile.answers).toSorted(([a], [b]) => (a < b ? -1 : 1))
   process.stdout.write(`${table([['answer', 'times'], ...rows.map(([name, times]) => [name, String(times)])])}\n`)
-  const line = (name: string, { sent, p50, p99 }: typeof quiet) => [name, String(sent), figure(p50, 2), figure(p99, 2)]
   process.stdout.write(
     `${table([['good sender', 'sent', 'p50 ms', 'p99 ms'], line('quiet', quiet), line('beside them', storm)])}\n`,
   )
@@ -183,13 +213,11 @@ try {
   claim(answered >= Number(values.requests), `all of ${values.requests} hostile requests came to an end`)
   claim(!rows.some(([name]) => / 5(?!03)\d\d$/.test(name)), 'no 500')
   claim(
-    storm.refused.length === 0,
-    `the good sender was never refused (${storm.refused.length} of ${storm.sent}: ${[...new Set(storm.refused)].join(', ')})`,
+    refused.length === 0,
+    `the good sender was never refused (${refused.length} of ${sent}: ${[...new Set(refused)].join(', ')})`,
   )
-  claim(
-    storm.p99 <= BOUND * quiet.p99,
-    `its p99 is ${figure(storm.p99 / quiet.p99, 2)} times the quiet one, at most ${BOUND}`,
-  )
+  const ratio = median(p99s(storm)) / median(p99s(quiet))
+  claim(ratio <= BOUND, `its p99 is ${figure(ratio, 2)} times the quiet one, at most ${BOUND}`)
   claim(missing.length === 0, 'what it was told to be stored is stored')
   claim(
     last <= second * 1.1,

@@ -8,11 +8,19 @@ export const perMinute = (quota: number | null): Rate | null => (quota === null 
  * The generic cell rate algorithm: one number a sender, the time at which its requests would all have been due had they
  * come evenly. Returns that time after this request, and how long the request would have to wait: 0 when it may pass.
  */
-export function take(due: number | undefined, { quota, windowMs }: Rate, now: number): { due: number; waitMs: number } {
+export function take(due: number | undefined, rate: Rate, now: number): { due: number; waitMs: number } {
+  const from = dueFrom(due, rate, now)
+  const next = from + rate.windowMs / rate.quota
+  const waitMs = Math.max(0, next - now - rate.windowMs)
+  return { due: waitMs > 0 ? from : next, waitMs }
+}
+
+/** How many of the quota are used up. */
+export const used = (due: number | undefined, rate: Rate, now: number): number =>
+  ((dueFrom(due, rate, now) - now) / rate.windowMs) * rate.quota
+
+function dueFrom(due: number | undefined, { quota, windowMs }: Rate, now: number): number {
   // What passed is due within the window and one request of it; later than that, the clock was put back.
   const latest = now + windowMs + windowMs / quota
-  const from = due === undefined || due > latest ? now : Math.max(due, now)
-  const next = from + windowMs / quota
-  const waitMs = Math.max(0, next - now - windowMs)
-  return { due: waitMs > 0 ? from : next, waitMs }
+  return due === undefined || due > latest ? now : Math.max(due, now)
 }

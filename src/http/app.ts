@@ -95,7 +95,7 @@ export async function createApp(deps: {
   app.decorateRequest('actor', '')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
-  const tarpit = createTarpit()
+  const tarpit = createTarpit(limits)
   app.setErrorHandler(async (error, request, reply) => {
     await tarpit(error, request, reply)
     return sendError(error, request, reply)

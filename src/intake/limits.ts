@@ -1,13 +1,15 @@
 import ipaddr from 'ipaddr.js'
 
 import { AppError } from '../core/errors.ts'
-import { type Rate, take } from '../core/rate.ts'
+import { type Rate, take, used } from '../core/rate.ts'
 
 /** How many senders are remembered; whoever has not come for longest is forgotten first. */
 const REMEMBERED = 100_000
 
 /** Wrong keys and signatures from one address: enough for a wrong setting to be seen, too few to keep the server busy. */
 const FAILURES: Rate = { quota: 300, windowMs: 60_000 }
+/** More than a person who tries things out makes within minutes. */
+const SUSPECT = 20
 
 export type Limits = ReturnType<typeof createLimits>
 
@@ -21,29 +23,34 @@ export function createLimits({ perAddress, perKey }: { perAddress: Rate | null; 
   return {
     /** Before anything is known of who asks. */
     address: (address: string, now: number) => {
-      if (perAddress !== null) addresses(networkOf(address), perAddress, now)
+      if (perAddress !== null) addresses.count(networkOf(address), perAddress, now)
     },
     /** `own` is the key's own rate, which goes before the one that is set for all. */
     key: (id: string, own: Rate | null, now: number) => {
       const rate = own ?? perKey
-      if (rate !== null) keys(id, rate, now)
+      if (rate !== null) keys.count(id, rate, now)
     },
     /** After its signature, by the source's own rate. */
-    source: (id: string, rate: Rate, now: number) => sources(id, rate, now),
+    source: (id: string, rate: Rate, now: number) => sources.count(id, rate, now),
     /** After a key or a signature that opens nothing. */
-    failure: (address: string, now: number) => failures(networkOf(address), FAILURES, now),
+    failure: (address: string, now: number) => failures.count(networkOf(address), FAILURES, now),
+    /** Whether so many keys and signatures from there were wrong lately that its next refusals may take their time. */
+    isSuspect: (address: string, now: number) => failures.used(networkOf(address), FAILURES, now) > SUSPECT,
   }
 }
 
 function createLimiter(name: string) {
   const due = new Map<string, number>()
-  return (sender: string, rate: Rate, now: number): void => {
-    const taken = take(due.get(sender), rate, now)
-    // Set anew, so that the map stays in the order in which senders came.
-    due.delete(sender)
-    due.set(sender, taken.due)
-    if (due.size > REMEMBERED) due.delete(due.keys().next().value ?? sender)
-    if (taken.waitMs > 0) throw tooMany(name, rate, taken.waitMs)
+  return {
+    count: (sender: string, rate: Rate, now: number): void => {
+      const taken = take(due.get(sender), rate, now)
+      // Set anew, so that the map stays in the order in which senders came.
+      due.delete(sender)
+      due.set(sender, taken.due)
+      if (due.size > REMEMBERED) due.delete(due.keys().next().value ?? sender)
+      if (taken.waitMs > 0) throw tooMany(name, rate, taken.waitMs)
+    },
+    used: (sender: string, rate: Rate, now: number): number => used(due.get(sender), rate, now),
   }
 }
 

@@ -55,7 +55,7 @@ test('who comes too often waits for the answer, meanwhile others are served, and
   const late = Array.from({ length: 20 }, () => send(webhook).then(() => performance.now() - began))
   const first = await Promise.race([...late, fetch(`${url}/livez`).then(({ status }) => status)])
   expect(first).toBe(200)
-  expect(Math.min(...(await Promise.all(late)))).toBeGreaterThan(450)
+  expect(Math.min(...(await Promise.all(late)))).toBeGreaterThan(250)
   await server.stop()
   expect(server.output().match(/"outcome":"limited"/g)).toHaveLength(20)
 })
@@ -89,9 +89,16 @@ test('a key has a rate of its own; wrong keys make their address wait, and a goo
   const as = (secret: string) => send(webhook, { authorization: `Bearer ${secret}` })
   expect(await statuses(3, () => as(slow))).toEqual([200, 200, 429])
   expect((await as(slow)).headers.get('ratelimit-policy')).toBe('"key";q=2;w=60')
+  const timed = async () => {
+    const began = performance.now()
+    const { status } = await as('wrong')
+    return { status, waited: performance.now() - began > 250 }
+  }
+  await Promise.all(Array.from({ length: 60 }, timed))
+  expect(await timed()).toEqual({ status: 401, waited: true })
   const wrong = (await Promise.all(Array.from({ length: 500 }, () => as('wrong')))).map(({ status }) => status)
   expect(new Set(wrong)).toEqual(new Set([401, 429]))
-  expect(wrong.filter((status) => status === 401).length).toBeGreaterThanOrEqual(300)
+  expect(wrong.filter((status) => status === 401).length).toBeGreaterThanOrEqual(300 - 61)
   expect((await as(free)).status).toBe(200)
   expect(await rows(server.url, { authorization: `Bearer ${free}` })).toBe(200)
 })

@@ -101,6 +101,35 @@ describe('JSON', () => {
   ])('%j is refused and says why', (text, reason) => {
     expect(() => parseJson(text)).toThrow(reason)
   })
+
+  const entry = (name: string) => `${JSON.stringify(name)} \n: 1`
+  const names = (count: number, prefix: string) => Array.from({ length: count }, (_, index) => prefix + index)
+  const nested = (of: string[]) => `[${of.map((name) => `{${entry(name)}}`).join(',')}]`
+
+  test.each([
+    ['in one object', (of: string[]) => `{${of.map(entry).join(',')}}`],
+    ['in an object each', nested],
+  ])('of names there are 5,000 at most, %s', (_, write) => {
+    // Quotes, backslashes and colons of its own must neither hide a name nor make one.
+    for (const prefix of ['a long enough name ', '\\', '"', '\\":', '":"']) {
+      const most = names(5000, prefix.padEnd(10, '-'))
+      expect(() => parseJson(write(most))).not.toThrow()
+      expect(() => parseJson(write([...most, 'one']))).toThrow('more than 5000 different field names')
+    }
+  })
+
+  test('the same names again, and what looks like a name in a text, count for nothing', () => {
+    const texts = names(6000, '"name": \\" :')
+    expect(parseJson(JSON.stringify(texts))).toEqual(texts)
+    expect(parseJson(nested(Array.from({ length: 40_000 }, () => 'same')))).toHaveLength(40_000)
+  })
+
+  test('a text that breaks off anywhere is refused as what it is', () => {
+    const whole = `{${names(5000, 'name \\"').map(entry).join(',')}`
+    for (const end of [whole.length, whole.length - 3, whole.length - 8, whole.length - 10]) {
+      expect(() => parseJson(whole.slice(0, end))).toThrow('not valid JSON')
+    }
+  })
 })
 
 describe('merge', () => {

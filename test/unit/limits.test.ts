@@ -83,6 +83,24 @@ describe('limits', () => {
     expect(() => limits.key('b', own, 0)).toThrow('Too many requests')
   })
 
+  test('an address is suspect after twenty failures within four seconds, and until they are forgotten', () => {
+    const limits = createLimits({ perAddress: null, perKey: null })
+    const isSuspect = (now: number) => limits.isSuspect('10.0.0.1', now)
+    expect(isSuspect(0)).toBe(false)
+    for (let count = 0; count < 20; count += 1) limits.failure('10.0.0.1', 0)
+    expect(isSuspect(0)).toBe(false)
+    limits.failure('10.0.0.1', 0)
+    expect([isSuspect(0), isSuspect(199), isSuspect(200), limits.isSuspect('10.0.0.2', 0)]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+    for (let count = 0; count < 279; count += 1) limits.failure('10.0.0.1', 0)
+    // A clock that was put back says nothing of anybody.
+    expect([isSuspect(55_000), isSuspect(57_000), isSuspect(-3_600_000)]).toEqual([true, false, false])
+  })
+
   test('remember a hundred thousand senders and no more', () => {
     const limits = createLimits({ perAddress: { quota: 1, windowMs: 1e9 }, perKey: null })
     const address = (index: number) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
