@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { type Logger, pino, stdTimeFunctions } from 'pino'
 import pretty from 'pino-pretty'
 
 import type { Config } from './config.ts'
+import { createLineWriter } from './log-lines.ts'
 
 /** How long the end of the program waits for its last lines to be read. */
 const FLUSH_MS = 1000
@@ -21,14 +24,13 @@ export function createLog(level: Config['logLevel']): { log: Logger; flush: () =
     })
     return { log: pino({ level }, stream), flush: async () => {} }
   }
-  const destination = pino.destination({ sync: false, minLength: 16_000, periodicFlush: 1000 })
-  const log = pino({ level, timestamp: stdTimeFunctions.isoTime, base: null }, destination)
-  // Not flushSync: it tries for ever where nobody reads any more, and such a server could not be stopped.
-  const flush = () =>
-    new Promise<void>((resolve) => {
-      setTimeout(resolve, FLUSH_MS)
-      destination.flush(() => resolve())
-    })
+  const lines = createLineWriter(
+    process.stdout.fd,
+    (count) => `${JSON.stringify({ level: 40, msg: `${count} lines were dropped: nobody read them in time` })}\n`,
+  )
+  const log = pino({ level, timestamp: stdTimeFunctions.isoTime, base: null }, lines)
+  // Where nobody reads any more it would be waited for in vain, and such a server could not be stopped.
+  const flush = () => Promise.race([lines.flush(), sleep(FLUSH_MS, undefined, { ref: false })])
   return { log, flush }
 }
 
