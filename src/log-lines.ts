@@ -41,7 +41,8 @@ export function createLineWriter(fd: number, dropped: (lines: number) => string)
   const start = () => (running ??= drain())
 
   async function flush(): Promise<void> {
-    while (running !== null || lines.length > 0) await start()
+    await running
+    if (lines.length > 0) await start()
   }
 
   setInterval(() => lines.length > 0 && start(), LATE_MS).unref()
