@@ -68,41 +68,31 @@ export function linkOf(before: string, entry: AuditEntry, seal: string): string 
   const { id, receivedAt, source, method, bodySize, platform, outcome, status, ticketId, durationUs, replayOf } = entry
   return hash(
     'sha256',
-    listed([
-      before,
-      id,
-      receivedAt,
-      source,
-      method,
-      bodySize,
-      platform,
-      outcome,
-      status,
-      ticketId,
-      durationUs,
-      seal,
-      ...(replayOf === null ? [] : [replayOf]),
-    ]),
+    `["${before}",${id},${receivedAt},${quoted(source)},${quoted(method)},${bodySize},${quoted(platform)},` +
+      `${quoted(outcome)},${status},${ticketId},${durationUs},"${seal}"${replayOf === null ? '' : `,${replayOf}`}]`,
   )
 }
 
 /** See linkOf. `salt` is random and different for each row. */
 export function sealOf(entry: Personal, salt: string): string {
   const { address, path, headers, bodySha256, hasBody, requestId, idempotencyKey, reason } = entry
-  return hash('sha256', listed([salt, address, path, headers, bodySha256, hasBody, requestId, idempotencyKey, reason]))
-}
-
-/** As JSON.stringify writes the list; most of what is in it needs no escaping, and is not looked at again for that. */
-function listed(list: readonly (string | number | boolean | null)[]): string {
-  let text = ''
-  for (const value of list) text += `${text === '' ? '[' : ','}${typeof value === 'string' ? quoted(value) : value}`
-  return `${text}]`
+  return hash(
+    'sha256',
+    `["${salt}",${quoted(address)},${quoted(path)},${quoted(headers)},"${bodySha256}",${hasBody},${quoted(requestId)},` +
+      `${quoted(idempotencyKey)},${quoted(reason)}]`,
+  )
 }
 
 const PLAIN = /^[\w ./:-]*$/
 
-/** A lone surrogate, which would be escaped, counts as what it is stored as. */
-const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text.toWellFormed()))
+/**
+ * As JSON.stringify writes it; most texts need no escaping, and are not gone through again for that. A lone surrogate,
+ * which would be escaped, counts as what it is stored as.
+ */
+function quoted(text: string | null): string {
+  if (text === null) return 'null'
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text.toWellFormed())
+}
 
 /** Whether nothing that may be about a person is left. */
 export const isErased = (entry: Personal) =>

@@ -6,7 +6,8 @@ import type { App } from './fastify.ts'
 /** The intake verifies and parses the bytes itself, whatever type the sender gives them. */
 export function takeBodiesRaw(app: App): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // What is named is found without a look at all there are; the asterisk is for everything else.
+  app.addContentTypeParser(['application/json', '*'], { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
 /** Who sends, as far as that is known before the body is. */
