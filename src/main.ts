@@ -4,7 +4,7 @@ import type { Config } from './config.ts'
 import { perMinute } from './core/rate.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
-import { createMetrics } from './http/metrics.ts'
+import { createMetrics, type Metrics } from './http/metrics.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createAdminKey, createGate } from './intake/keys.ts'
@@ -40,6 +40,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     maxQueued: config.maxQueued,
     maxQueuedBytes: QUEUE_BYTES,
     notary: (facts) => receiptKey.notary(facts),
+    onCommit: (deliveries, seconds) => metrics.commit(deliveries, seconds),
     onDeath: async (error) => {
       log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
       await flush()
@@ -47,6 +48,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     },
   })
   let receiptKey: ReceiptKey
+  let metrics: Metrics
   try {
     receiptKey = openReceiptKey(config.dataDir)
     for (const warning of receiptKey.warnings) log.warn(warning)
@@ -66,6 +68,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       limits,
       onError: (error) => log.error({ err: error }, 'a source cannot take deliveries'),
     })
+    metrics = createMetrics(store, (id) => sources.find(id) !== null)
     const gate = await createGate({
       store: store.keyStore,
       isLoopback: isLocal,
@@ -75,7 +78,6 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
     const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
-    const metrics = createMetrics(store.queued)
     const overload = await watchOverload({
       ...config.overload,
       directory: config.dataDir,

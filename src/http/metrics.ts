@@ -1,11 +1,16 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
-import { OUTCOMES } from '../store/store.ts'
+import { OUTCOMES, type Store } from '../store/store.ts'
 
 export type Metrics = {
-  /** An outcome, or `limited` for one that came too often and is counted here alone. */
-  delivery: (outcome: string, seconds: number) => void
+  /**
+   * An outcome, or `limited` for one that came too often and is counted here alone. `source` is the one that the
+   * address names; null where it names none.
+   */
+  delivery: (source: string | null, outcome: string, seconds: number) => void
+  /** A group of deliveries was committed, or could not be. */
+  commit: (deliveries: number, seconds: number) => void
   /** A request was refused before it was read. */
   shed: (reason: ShedReason) => void
   connectionClosed: (why: string) => void
@@ -13,19 +18,47 @@ export type Metrics = {
   text: () => Promise<string>
 }
 
-export function createMetrics(queued: () => number): Metrics {
+// No source can be called so: an id begins with a letter or a digit.
+const NO_SOURCE = '(none)'
+const UNKNOWN_SOURCE = '(unknown)'
+
+/** `isSource` keeps what strangers make up from becoming a series. */
+export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource: (id: string) => boolean): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const deliveries = new Counter({
     name: 'ticketflow_deliveries_total',
-    help: 'Requests to the webhook',
-    labelNames: ['outcome'],
+    help: 'Requests to the webhook, by the source that their address names',
+    labelNames: ['source', 'outcome'],
     registers: [registry],
   })
   const duration = new Histogram({
     name: 'ticketflow_delivery_duration_seconds',
     help: 'From the request to its answer',
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
+  })
+  const commitSize = new Histogram({
+    name: 'ticketflow_commit_deliveries',
+    help: 'Deliveries that were committed together',
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
+    registers: [registry],
+  })
+  const commitDuration = new Histogram({
+    name: 'ticketflow_commit_duration_seconds',
+    help: 'From the beginning of a commit until it was on disk',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
+  })
+  const storeBytes = new Gauge({
+    name: 'ticketflow_store_bytes',
+    help: 'Size of the files of the store: tickets and deliveries, the log of what is not yet among them, the search index',
+    labelNames: ['file'],
+    registers: [registry],
+  })
+  const tickets = new Gauge({
+    name: 'ticketflow_tickets',
+    help: 'Number of the newest ticket',
     registers: [registry],
   })
   const closed = new Counter({
@@ -45,18 +78,34 @@ export function createMetrics(queued: () => number): Metrics {
     labelNames: ['reason'],
     registers: [registry],
   })
-  const byOutcome = new Map([...OUTCOMES, 'limited'].map((outcome) => [outcome, deliveries.labels(outcome)]))
+  const bySource = new Map<string, Map<string, Counter.Internal>>()
+  function seriesOf(source: string) {
+    const known = bySource.get(source)
+    if (known !== undefined) return known
+    const series = new Map([...OUTCOMES, 'limited'].map((outcome) => [outcome, deliveries.labels(source, outcome)]))
+    bySource.set(source, series)
+    return series
+  }
+  seriesOf(NO_SOURCE)
   for (const reason of SHED_REASONS) sheds.labels(reason).inc(0)
   return {
     shed: (reason) => sheds.labels(reason).inc(),
-    delivery: (outcome, seconds) => {
-      byOutcome.get(outcome)?.inc()
+    delivery: (source, outcome, seconds) => {
+      const label = source === null ? NO_SOURCE : isSource(source) ? source : UNKNOWN_SOURCE
+      seriesOf(label).get(outcome)?.inc()
       duration.observe(seconds)
+    },
+    commit: (count, seconds) => {
+      commitSize.observe(count)
+      commitDuration.observe(seconds)
     },
     connectionClosed: (why) => closed.labels(why).inc(),
     contentType: registry.contentType,
-    text: () => {
-      waiting.set(queued())
+    text: async () => {
+      waiting.set(store.queued())
+      const { newestTicket, bytes } = await store.figures()
+      tickets.set(newestTicket)
+      for (const [file, size] of Object.entries(bytes)) storeBytes.set({ file }, size)
       return registry.metrics()
     },
   }

@@ -94,7 +94,7 @@ export function webhookRoutes(deps: {
   /** One line and one count a delivery, with all its facts and nothing of its body. */
   function observe(request: FastifyRequest, reply: FastifyReply, facts: Record<string, unknown>): void {
     const ms = reply.elapsedTime
-    metrics.delivery(String(facts['outcome']), ms / 1000)
+    metrics.delivery(senderOf(request).sourceId, String(facts['outcome']), ms / 1000)
     const line = {
       ...facts,
       status: reply.statusCode,

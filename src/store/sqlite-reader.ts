@@ -19,6 +19,7 @@ const isRegistered = (source: string) => !source.startsWith('key:') && source !=
 export function createReader(db: DatabaseSync, index: SearchIndex) {
   const sql = {
     ticket: db.prepare('select * from tickets where id = ?'),
+    newestTicket: db.prepare('select coalesce(max(id), 0) as id from tickets'),
     newest: db.prepare('select * from tickets where id < ? order by id desc limit ?'),
     source: db.prepare('select source from deliveries where id = ?'),
     timeline: db.prepare(
@@ -119,6 +120,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     delivery,
     replayable,
     lastOf,
+    newestTicket: () => Number(sql.newestTicket.get()?.['id']),
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
     ...auditQueries(db),
   }

@@ -3,6 +3,7 @@ import { createGroupCommit } from './group-commit.ts'
 import {
   assertNotLost,
   filesInPlace,
+  fileSizes,
   isDamage,
   lockDirectory,
   openStore,
@@ -36,10 +37,12 @@ export async function openSqliteStore(options: {
   maxQueuedBytes: number
   /** Signs for what was committed; without one there are no receipts. */
   notary?: Notary
+  /** Hears of each group: how many, and how long the commit took or failed to be, in seconds. */
+  onCommit?: (deliveries: number, seconds: number) => void
   /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
   onDeath: (error: Error) => void
 }): Promise<Store> {
-  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onDeath } = options
+  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
@@ -77,7 +80,14 @@ export async function openSqliteStore(options: {
     }
 
     const commits = createGroupCommit<Submission, Settled>({
-      commit: async (group) => proven(await durably(() => writer.submit(group)), notary),
+      commit: async (group) => {
+        const from = performance.now()
+        try {
+          return proven(await durably(() => writer.submit(group)), notary)
+        } finally {
+          onCommit(group.length, (performance.now() - from) / 1000)
+        }
+      },
       weigh: weightOf,
       maxItems: maxQueued,
       maxBytes: maxQueuedBytes,
@@ -116,6 +126,7 @@ export async function openSqliteStore(options: {
         }
       },
       probe: () => durably(() => writer.probe(Date.now(), failing ? PROBE_BYTES : 0)),
+      figures: async () => ({ newestTicket: await reader.newestTicket(), bytes: fileSizes(directory) }),
       queued: commits.queued,
       isCrowded: commits.isCrowded,
       close: async () => {

@@ -199,6 +199,14 @@ export type SourceStore = {
   onSourcesChanged: (listener: () => void) => () => void
 }
 
+/** How large the store is: cheap to know, however large it is. */
+export type StoreFigures = {
+  /** Number of the newest ticket; 0 when there is none. */
+  newestTicket: number
+  /** By what the file is for. */
+  bytes: Record<string, number>
+}
+
 /**
  * Everything that is kept. The guarantees that every engine owes, and that `test/contract/store.ts` holds it to:
  * a promise of `submit` or `changeTicket` resolves only after the commit is on disk; ticket, history, delivery and
@@ -220,6 +228,7 @@ export type Store = TicketReader &
     prune: (before: number) => Promise<number>
     /** Makes a small commit. Rejects with AppError `unavailable`, saying why, when the disk does not take it. */
     probe: () => Promise<void>
+    figures: () => Promise<StoreFigures>
     /** Submissions that wait for a commit. */
     queued: () => number
     /** So much waits to be committed that no more should be taken: before it is too much, and until it is much less. */

@@ -514,7 +514,7 @@ describe('health', () => {
     expect((await get(`${server.url}/livez`)).status).toBe(200)
     expect((await get(`${server.url}/readyz`)).status).toBe(200)
     const metrics = await (await fetch(`${server.url}/metrics`)).text()
-    expect(metrics).toMatch(/ticketflow_deliveries_total\{outcome="created"\} [1-9]/)
+    expect(metrics).toMatch(/ticketflow_deliveries_total\{source="\(none\)",outcome="created"\} [1-9]/)
     expect(metrics).toContain('ticketflow_delivery_duration_seconds_bucket')
   })
 })
