@@ -58,12 +58,12 @@ export function storeFault(cause: unknown, named: string): StoreError {
 export const storePath = (directory: string) => join(directory, 'tickets.db')
 export const indexPath = (directory: string) => join(directory, 'search.db')
 
-const size = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
 /** Bytes of the files, by what they are for. */
 export function fileSizes(directory: string): Record<'tickets' | 'log' | 'search', number> {
   const [store, index] = [storePath(directory), indexPath(directory)]
-  return { tickets: size(store), log: size(`${store}-wal`), search: size(index) + size(`${index}-wal`) }
+  return { tickets: sizeOf(store), log: sizeOf(`${store}-wal`), search: sizeOf(index) + sizeOf(`${index}-wal`) }
 }
 
 /** Creates the directory (only its owner may look inside) and makes sure that it can be written. */
