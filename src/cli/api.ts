@@ -1,7 +1,7 @@
 import { readConfig } from '../config.ts'
 import { AppError, fail } from '../core/errors.ts'
 import { isObject } from '../core/json.ts'
-import { baseOf, createCall, type OnLine, Unreachable } from './check-call.ts'
+import { type Answer, baseOf, createCall, type OnLine, Unreachable } from './check-call.ts'
 
 export type ServerOptions = { url: string; key?: string; timeout: number }
 
@@ -10,11 +10,12 @@ export function createApi({ url, key, timeout }: ServerOptions) {
   const base = baseOf(url) ?? fail('malformed', `${url} is no address; give one like http://127.0.0.1:8000`)
   const call = createCall(base, timeout, key ?? readConfig().adminKey ?? undefined)
 
-  async function send(path: string, request: Parameters<typeof call>[2]): Promise<Record<string, unknown>> {
+  async function ask(...request: Parameters<typeof call>): Promise<Answer> {
     try {
-      const { status, json } = await call('POST', path, request)
+      const answer = await call(...request)
+      const { status, json } = answer
+      if (status >= 200 && status < 300) return answer
       const said = isObject(json) ? json : {}
-      if (status >= 200 && status < 300) return said
       const hint = status === 401 ? '; give one with --key, or set TICKETFLOW_ADMIN_KEY' : ''
       throw new AppError('malformed', `${String(said['detail'] ?? `The server answered ${status}`)}${hint}`)
     } catch (error) {
@@ -23,7 +24,14 @@ export function createApi({ url, key, timeout }: ServerOptions) {
     }
   }
 
+  async function send(path: string, request: Parameters<typeof call>[2]): Promise<Record<string, unknown>> {
+    const { json } = await ask('POST', path, request)
+    return isObject(json) ? json : {}
+  }
+
   return {
+    base,
+    text: async (path: string) => (await ask('GET', path)).text,
     post: (path: string, body: unknown) => send(path, { body }),
 
     /** For what takes long: the server tells meanwhile how far it is. */

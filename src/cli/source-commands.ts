@@ -6,7 +6,7 @@ import { example, seconds, SETTINGS, whole } from './options.ts'
 const SECRET = 'the sender’s own secret, - for standard input; one is made and shown unless given'
 const SERVER = 'http://127.0.0.1:8000'
 
-/** `sources`, `replay` and `simulate`. */
+/** `sources`, `replay`, `simulate` and `top`. */
 export function addSourceCommands(program: Command): void {
   const sources = program
     .command('sources')
@@ -106,6 +106,18 @@ export function addSourceCommands(program: Command): void {
       ),
     )
     .action(async (source: string, options) => (await import('./simulate.ts')).simulate(source, options))
+
+  server(program.command('top'), 10)
+    .description('watch a running server: what comes in from whom, how fast it is answered, what waits; q ends')
+    .option('--every <seconds>', 'how often it is drawn', seconds, 1)
+    .option('--once', 'print it once, which is what it does in any case where no terminal watches')
+    .option('--json', 'print it once, as JSON')
+    .addHelpText('after', '\nNeeds the running server, and a key with the scope read where it asks for keys.')
+    .addHelpText(
+      'after',
+      example(['ticketflow top', ''], ['ticketflow top --once --every 10', 'the mean of ten seconds']),
+    )
+    .action(async (options) => (await import('./top.ts')).top(options))
 }
 
 const settings = (command: Command): Command =>
@@ -123,8 +135,8 @@ const settings = (command: Command): Command =>
     .option('--redaction <file>', 'what is taken out before anything is stored: JSON, a list of rules')
     .option('--json', 'print the result as JSON')
 
-const server = (command: Command): Command =>
+const server = (command: Command, timeout = 300): Command =>
   command
     .option('--url <url>', 'where the server listens', SERVER)
     .option('--key <key>', 'an API key; TICKETFLOW_ADMIN_KEY unless given')
-    .option('--timeout <seconds>', 'how long one answer may take', seconds, 300)
+    .option('--timeout <seconds>', 'how long one answer may take', seconds, timeout)

@@ -200,7 +200,7 @@ export type SourceStore = {
 }
 
 /** How large the store is: cheap to know, however large it is. */
-export type StoreFigures = {
+type StoreFigures = {
   /** Number of the newest ticket; 0 when there is none. */
   newestTicket: number
   /** By what the file is for. */

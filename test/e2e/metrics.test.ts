@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 
-import { discard, startTestServer, type TestServer } from '../server.ts'
+import { freePort, ticketflow } from '../cli.ts'
+import { discard, ROOT, startTestServer, type TestServer } from '../server.ts'
 
 const KEY = 'k'.repeat(40)
 
@@ -55,4 +58,53 @@ test('commits and the size of the store are measured', async () => {
   expect(size('log', after) + size('tickets', after)).toBeGreaterThan(size('log', before) + 8_000_000)
   await server.stop()
   expect(size('tickets', after)).toBeLessThanOrEqual(statSync(join(server.dataDir, 'tickets.db')).size)
+})
+
+describe('ticketflow top', () => {
+  test('prints what happens, as text and as JSON', async () => {
+    server = await startTestServer({ TICKETFLOW_ADMIN_KEY: KEY })
+    await send('/api/sources', { id: 'shop', auth: 'key' })
+    let id = 0
+    const load = setInterval(() => {
+      id += 1
+      void send('/api/integrations/webhook/shop', { title: 'a', description: 'b', id }).catch(() => {})
+    }, 20)
+    const options = ['top', '--url', server.url, '--key', KEY]
+    const json = await ticketflow([...options, '--json'])
+    const text = await ticketflow([...options, '--once'])
+    clearInterval(load)
+    expect(json.code).toBe(0)
+    const figures = JSON.parse(json.stdout)
+    expect(figures.url).toBe(server.url)
+    expect(figures.deliveries).toBeGreaterThan(0)
+    expect(figures.sources.shop.created).toBe(figures.deliveries)
+    expect(figures.answer.p99Ms).toBeGreaterThan(0)
+    expect(figures.storeBytes.tickets).toBeGreaterThan(0)
+    expect(text).toMatchObject({ code: 0, stderr: '' })
+    expect(text.stdout).toMatch(/^deliveries +[\d.]+\/s +created [\d.]+$/m)
+    expect(text.stdout).toMatch(/^shop +[\d.]+\/s/m)
+    expect(text.stdout).toMatch(/^store +\d+ tickets +tickets /m)
+  })
+
+  test('on a terminal draws over itself until q, and gives the screen back', async () => {
+    server = await startTestServer({ TICKETFLOW_ADMIN_KEY: KEY })
+    const command = `${process.execPath} bin/ticketflow.js top --url ${server.url} --key ${KEY} --every 0.2`
+    const terminal = spawn('script', ['-qec', command, '/dev/null'], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] })
+    let screen = ''
+    terminal.stdout.on('data', (chunk: Buffer) => (screen += chunk.toString()))
+    await expect.poll(() => screen.split('event loop').length, { timeout: 15_000 }).toBeGreaterThan(3)
+    terminal.stdin.write('q')
+    const [code] = await once(terminal, 'close')
+    expect(code).toBe(0)
+    expect(screen.startsWith('\u001B[?1049h')).toBe(true)
+    expect(screen.trimEnd().endsWith('\u001B[?1049l')).toBe(true)
+  })
+
+  test('says what is wrong', async () => {
+    server = await startTestServer({ TICKETFLOW_ADMIN_KEY: KEY })
+    const closed = await ticketflow(['top', '--url', server.url, '--once'])
+    expect(closed).toMatchObject({ code: 1, stderr: expect.stringContaining('give one with --key') })
+    const nobody = await ticketflow(['top', '--url', `http://127.0.0.1:${await freePort()}`, '--once'])
+    expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining('Nothing listens at') })
+  })
 })
