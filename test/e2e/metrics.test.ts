@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 
@@ -58,6 +58,15 @@ test('commits and the size of the store are measured', async () => {
   expect(size('log', after) + size('tickets', after)).toBeGreaterThan(size('log', before) + 8_000_000)
   await server.stop()
   expect(size('tickets', after)).toBeLessThanOrEqual(statSync(join(server.dataDir, 'tickets.db')).size)
+})
+
+test.each(['grafana.json', 'prometheus-alerts.yaml'])('what examples/%s asks for is measured', async (name) => {
+  server = await startTestServer({ TICKETFLOW_ADMIN_KEY: KEY })
+  await send('/api/integrations/webhook', { title: 'a', description: 'b' })
+  const measured = new Set([...(await samples()).keys()].map((sample) => sample.replace(/\{.*/, '')))
+  const asked = readFileSync(join(ROOT, 'examples', name), 'utf8').match(/\b(?:ticketflow|nodejs|process)_\w+/g) ?? []
+  expect(asked.length).toBeGreaterThan(4)
+  expect([...new Set(asked)].filter((metric) => !measured.has(metric))).toEqual([])
 })
 
 describe('ticketflow top', () => {
