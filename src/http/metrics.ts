@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
@@ -17,6 +19,9 @@ export type Metrics = {
   contentType: string
   text: () => Promise<string>
 }
+
+/** How long the store may take to say how large it is. */
+const FIGURES_MS = 1000
 
 // No source can be called so: an id begins with a letter or a digit.
 const NO_SOURCE = '(none)'
@@ -103,9 +108,12 @@ export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource
     contentType: registry.contentType,
     text: async () => {
       waiting.set(store.queued())
-      const { newestTicket, bytes } = await store.figures()
-      tickets.set(newestTicket)
-      for (const [file, size] of Object.entries(bytes)) storeBytes.set({ file }, size)
+      // Where the store cannot be read these stay what they were: all else is wanted then more than ever.
+      const figures = await Promise.race([store.figures().catch(() => null), sleep(FIGURES_MS, null, { ref: false })])
+      if (figures !== null) {
+        tickets.set(figures.newestTicket)
+        for (const [file, size] of Object.entries(figures.bytes)) storeBytes.set({ file }, size)
+      }
       return registry.metrics()
     },
   }
