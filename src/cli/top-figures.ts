@@ -70,7 +70,7 @@ function series({ values }: Sample, metric: string): [name: string, labels: Reco
     .filter((name) => name === metric || name.startsWith(`${metric}{`))
     .map((name) => [
       name,
-      Object.fromEntries(Array.from(name.matchAll(/(\w+)="([^"]*)"/g), ([, key, value]) => [key, value])),
+      Object.fromEntries(Array.from(name.matchAll(/[{,](\w+)="([^"]*)"/g), ([, key, value]) => [key, value])),
     ])
 }
 
