@@ -62,7 +62,7 @@ export function figuresBetween(before: Sample, after: Sample): Figures {
   }
 }
 
-const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0)
+export const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0)
 
 /** The samples of a metric, with their labels. */
 function series({ values }: Sample, metric: string): [name: string, labels: Record<string, string>][] {

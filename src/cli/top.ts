@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createApi, type ServerOptions } from './api.ts'
 import { exitWith } from './fault.ts'
 import { paint, print, size } from './table.ts'
-import { type Figures, figuresBetween, parseMetrics, type Sample } from './top-figures.ts'
+import { type Figures, figuresBetween, parseMetrics, type Sample, sum } from './top-figures.ts'
 
 type Options = ServerOptions & { every: number; once?: boolean; json?: boolean }
 
@@ -74,11 +74,11 @@ function draw(lines: string[]): void {
 }
 
 /** A screen of it. */
-export function view(figures: Figures, base: string): string[] {
+function view(figures: Figures, base: string): string[] {
   const { answer, commits, outcomes, sources, storeBytes } = figures
   const store = Object.entries(storeBytes).map(([file, bytes]) => `${file} ${size(bytes)}`)
   const busiest = Object.entries(sources)
-    .map(([name, of]) => ({ name, of, all: Object.values(of).reduce((total, one) => total + one, 0) }))
+    .map(([name, of]) => ({ name, of, all: sum(Object.values(of)) }))
     .filter(({ all }) => all > 0)
     .toSorted((a, b) => b.all - a.all)
   return [

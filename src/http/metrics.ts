@@ -20,6 +20,9 @@ export type Metrics = {
   text: () => Promise<string>
 }
 
+/** From what an idle server takes to what a sender gives up at. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
 /** How long the store may take to say how large it is. */
 const FIGURES_MS = 1000
 
@@ -40,7 +43,7 @@ export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource
   const duration = new Histogram({
     name: 'ticketflow_delivery_duration_seconds',
     help: 'From the request to its answer',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    buckets: SECONDS,
     registers: [registry],
   })
   const commitSize = new Histogram({
@@ -52,7 +55,7 @@ export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource
   const commitDuration = new Histogram({
     name: 'ticketflow_commit_duration_seconds',
     help: 'From the beginning of a commit until it was on disk',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    buckets: SECONDS,
     registers: [registry],
   })
   const storeBytes = new Gauge({
