@@ -31,7 +31,7 @@ export async function startTestServer(
   const dataDir = env['TICKETFLOW_DATA_DIR'] ?? (await temporaryDirectory())
   const limit = maxFileBytes === undefined ? '' : `ulimit -f ${Math.floor(maxFileBytes / 1024)}; trap "" XFSZ; `
   const mask = umask === undefined ? '' : `umask ${umask}; `
-  const child = spawn('bash', ['-c', `${mask}${limit}exec "$0" bin/ticketflow.js serve`, process.execPath], {
+  const child = spawn('bash', ['-c', `${mask}${limit}exec "$0" --no-memory-protection-keys bin/ticketflow.js serve`, process.execPath], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
