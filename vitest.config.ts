@@ -7,5 +7,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     // Tests start real servers and time out real sockets: more files at once than cores would only make them wait.
     maxWorkers: 2,
+    // As in the start script: see "V8 may not protect" in docs/decisions.md.
+    execArgv: ['--no-memory-protection-keys'],
   },
 })

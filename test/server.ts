@@ -31,11 +31,15 @@ export async function startTestServer(
   const dataDir = env['TICKETFLOW_DATA_DIR'] ?? (await temporaryDirectory())
   const limit = maxFileBytes === undefined ? '' : `ulimit -f ${Math.floor(maxFileBytes / 1024)}; trap "" XFSZ; `
   const mask = umask === undefined ? '' : `umask ${umask}; `
-  const child = spawn('bash', ['-c', `${mask}${limit}exec "$0" bin/ticketflow.js serve`, process.execPath], {
-    cwd: ROOT,
-    env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    'bash',
+    ['-c', `${mask}${limit}exec "$0" --no-memory-protection-keys bin/ticketflow.js serve`, process.execPath],
+    {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let output = ''
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
   const url = await new Promise<string>((resolve, reject) => {

@@ -12,7 +12,7 @@ import {
   StoreError,
   storePath,
 } from './sqlite-files.ts'
-import { DELIVERY, deliveryOf, numberOrNull, textOrNull } from './sqlite-rows.ts'
+import { DELIVERY, deliveryOf, numberOrNull, textOrNull } from './rows.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { Anchor, AuditReader, AuditRow, AuditStart } from './store.ts'
 

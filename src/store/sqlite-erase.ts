@@ -6,7 +6,7 @@ import { type Eraser, erasedChanges, erasedComment, erasedTicket, ticketWithout 
 import { type Comment, type FieldChange, type Ticket, ticketJson } from '../core/ticket.ts'
 import { auditRow } from './sqlite-audit.ts'
 import { integer } from './sqlite-files.ts'
-import { DELIVERY, ticketOf, type TicketRow, ticketRow } from './sqlite-rows.ts'
+import { DELIVERY, ticketOf, type TicketRow, ticketRow } from './rows.ts'
 
 const PAGE = 200
 /** Writes of one transaction: a server that runs beside waits for no more than these. */

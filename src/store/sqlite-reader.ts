@@ -4,7 +4,7 @@ import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import type { SearchIndex } from './sqlite-index.ts'
-import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './sqlite-rows.ts'
+import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
 import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 export type SqliteReader = ReturnType<typeof createReader>

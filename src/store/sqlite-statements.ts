@@ -25,7 +25,7 @@ export function statements(db: DatabaseSync) {
         replay_of)
       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       on conflict (source, idempotency_key) where idempotency_key is not null do nothing`),
-    delivery: db.prepare('select id, ticket_id, answer from deliveries where id = ?'),
+    answer: db.prepare('select answer from deliveries where id = ?'),
     deliveryByKey: db.prepare(
       'select id, ticket_id, body_sha256, answer from deliveries where source = ? and idempotency_key = ?',
     ),
@@ -43,8 +43,8 @@ export function statements(db: DatabaseSync) {
       insert into timeline (ticket_id, at, kind, actor, delivery_id, changes, fingerprint, comment, comment_key)
       values (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
     entryByComment: db.prepare('select delivery_id from timeline where ticket_id = ? and comment_key = ?'),
-    entryByFingerprint: db.prepare('select id, at, delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
-    forgetFingerprint: db.prepare('update timeline set fingerprint = null where id = ?'),
+    entryByFingerprint: db.prepare('select at, delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
+    forgetFingerprint: db.prepare('update timeline set fingerprint = null where ticket_id = ? and fingerprint = ?'),
     probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
     newestDelivery: db.prepare('select id, link from deliveries order by id desc limit 1'),
     linkOfDelivery: db.prepare('select link from deliveries where id = ?'),

@@ -15,10 +15,11 @@ import { createKeys } from './sqlite-keys.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
-import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
+import { createWriter, isDiskFault } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission } from './store.ts'
+import { proven, type Settled } from './submissions.ts'
 
 const PRUNE_CHUNK = 500
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
@@ -140,16 +141,6 @@ export async function openSqliteStore(options: {
     unlock()
     throw isDiskFault(error) ? storeFault(error, `Store ${storePath(directory)}`) : error
   }
-}
-
-/** Puts the notary's proofs into the receipts of what was committed. */
-function proven(settled: Settled[], notary: Notary): Settled[] {
-  const provable = settled.flatMap((one) =>
-    'facts' in one && one.facts !== null ? { receipt: one.receipt, facts: one.facts } : [],
-  )
-  const proofs = notary(provable.map(({ facts }) => facts))
-  provable.forEach(({ receipt }, index) => (receipt.proof = proofs[index] ?? null))
-  return settled
 }
 
 function weightOf({ delivery }: Submission): number {

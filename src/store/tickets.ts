@@ -11,9 +11,9 @@ import {
 } from '../core/merge.ts'
 import { applyRemap, type Remap } from '../core/rederive.ts'
 import { type Comment, type Ticket, type TicketChange, ticketJson } from '../core/ticket.ts'
-import { storedOf, ticketOf, type TicketRow, ticketRow } from './sqlite-rows.ts'
-import type { Statements } from './sqlite-statements.ts'
+import { storedOf, ticketOf, type TicketRow } from './rows.ts'
 import type { NewDelivery, Outcome } from './store.ts'
+import type { NewEntry, Tables } from './tables.ts'
 
 /** What became of a draft; no ticket where it told the end of one that was never here. */
 export type Upserted = {
@@ -29,20 +29,16 @@ export type Upserted = {
 export type Arrival = { deliveryId: number; delivery: NewDelivery; fingerprint: string | null }
 
 /** What happens to tickets and their timelines. Each function runs within a transaction of its caller's. */
-export function createTickets(sql: Statements, ids: { ticket: number }) {
+export function createTickets(tables: Tables) {
   /** The unique index on (platform, account, external id) says whether the ticket is new. */
   function upsert(draft: StoredDraft, arrival: Arrival): Upserted {
-    const { deliveryId, delivery, fingerprint } = arrival
+    const { deliveryId, delivery } = arrival
     const known = draft.event === null ? null : ticketOfEvent(draft)
     if (known !== null) return update(known.row, known.draft, arrival)
     if (draft.event?.kind === 'deleted') return UNKNOWN_TICKET
-    const ticket = newTicket(ids.ticket + 1, draft, delivery.receivedAt)
-    if (!insertTicket(ticket, draft, deliveryId, fingerprint)) {
-      const row = ticketRow(sql.ticketByIdentity.get(draft.platform, draft.account, draft.externalId))
-      return update(row, draft, arrival)
-    }
-    ids.ticket = ticket.id
-    sql.insertJob.run('triage', ticket.id, ticket.createdAt)
+    const ticket = newTicket(tables.nextTicket(), draft, delivery.receivedAt)
+    if (!tables.insertTicket(ticket, draft, arrival)) return update(ownTicket(draft), draft, arrival)
+    tables.addJob(ticket)
     const { id: ticketId, title } = ticket
     const comment = draft.event?.comment
     if (comment) {
@@ -52,20 +48,24 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     return { outcome: 'created', reason: null, ticketId, title, answer: ticketJson(ticket), replayed: false }
   }
 
+  /** The ticket of this identity, which is there. */
+  function ownTicket({ platform, account, externalId }: StoredDraft): TicketRow {
+    const row = externalId === null ? undefined : tables.ticketByIdentity(platform, account, externalId)
+    if (row === undefined) throw new Error('a ticket was not stored, and there is none of its identity')
+    return row
+  }
+
   /** The ticket that an event tells of: its own, or for a message the one that it answers. */
   function ticketOfEvent(draft: StoredDraft): { row: TicketRow; draft: StoredDraft } | null {
     const find = (externalId: string | null) =>
-      externalId === null ? undefined : sql.ticketByIdentity.get(draft.platform, draft.account, externalId)
+      externalId === null ? undefined : tables.ticketByIdentity(draft.platform, draft.account, externalId)
     const reply = draft.event?.reply
     if (!reply && draft.event?.kind !== 'deleted') return null // the unique index finds it
     const own = find(draft.externalId)
-    if (own !== undefined) return { row: ticketRow(own), draft }
+    if (own !== undefined) return { row: own, draft }
     for (const id of reply?.to ?? []) {
       const parent = find(id)
-      if (parent !== undefined) {
-        const row = ticketRow(parent)
-        return { row, draft: asReply(draft, ticketOf(row)) }
-      }
+      if (parent !== undefined) return { row: parent, draft: asReply(draft, ticketOf(parent)) }
     }
     return null
   }
@@ -75,7 +75,7 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     const { id: ticketId, title } = row
     const earlier = earlierDelivery(row, draft, arrival)
     if (earlier !== undefined) {
-      const answer = answerOf(sql.delivery.get(earlier), ticketId)
+      const answer = answerOf(tables.answer(earlier), ticketId)
       return { outcome: 'duplicate', reason: `Repeats delivery ${earlier}`, ticketId, title, answer, replayed: true }
     }
     const before = storedOf(row)
@@ -112,8 +112,8 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
     { origin, ...arrival }: Arrival & { origin: number },
   ): Upserted {
     const found = draft.event === null ? null : ticketOfEvent(draft)
-    const { row, draft: told } = found ?? { row: ticketRow(sql.ticketById.get(ticketId)), draft }
-    const isNewest = sql.otherEntries.get(row.id, origin) === undefined
+    const { row, draft: told } = found ?? { row: rowOf(ticketId), draft }
+    const isNewest = !tables.hasOtherEntries(row.id, origin)
     const isNews = isNewest && told.event?.kind === 'created'
     const event = isNews && told.event !== null ? { ...told.event, kind: 'updated' as const } : told.event
     const isPast = !isNewest && told.sentUpdatedAt === null
@@ -123,31 +123,30 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
   /** Whether this comment, in these words, is on the timeline already. */
   function isKnown(ticketId: number, comment: Comment | null): boolean {
     const key = commentKey(comment)
-    return key !== null && sql.entryByComment.get(ticketId, key) !== undefined
+    return key !== null && tables.hasComment(ticketId, key)
   }
 
   /** The delivery that brought this very body about this ticket before, unless it may mean something new by now. */
   function earlierDelivery(row: TicketRow, draft: StoredDraft, { delivery, fingerprint }: Arrival): number | undefined {
     if (fingerprint === null) return undefined // played again on purpose
-    const entry = sql.entryByFingerprint.get(row.id, fingerprint)
+    const entry = tables.entryByFingerprint(row.id, fingerprint)
     if (entry === undefined && row.fingerprint !== fingerprint) return undefined
-    const saidAt = entry === undefined ? row.created_at : Number(entry['at'])
+    const saidAt = entry === undefined ? row.created_at : entry.at
     if (isTimeless(draft) && delivery.receivedAt - saidAt > LAST_RETRY_MS) {
-      if (entry !== undefined) sql.forgetFingerprint.run(Number(entry['id']))
+      if (entry !== undefined) tables.forgetFingerprint(row.id, fingerprint)
       return undefined
     }
-    return entry === undefined ? row.delivery_id : Number(entry['delivery_id'])
+    return entry === undefined ? row.delivery_id : entry.deliveryId
   }
 
   /** Applies a person's change; null when there is no such ticket. */
   function change(id: number, to: TicketChange, { at, actor }: { at: number; actor: string }): Ticket | null {
-    const found = sql.ticketById.get(id)
-    if (found === undefined) return null
-    const row = ticketRow(found)
+    const row = tables.ticketById(id)
+    if (row === undefined) return null
     const before = storedOf(row)
     const { ticket, said, changes } = applyChange(before.ticket, before.said, to, at)
     if (Object.keys(changes).length === 0) return ticket
-    const entry = { at, actor, kind: 'updated', deliveryId: null, fingerprint: null, comment: null }
+    const entry = { at, actor, kind: 'updated' as const, deliveryId: null, fingerprint: null, comment: null }
     addEntry({ ticketId: id, changes, ...entry })
     saveTicket(row, { ...before, ticket, said })
     return ticket
@@ -155,89 +154,44 @@ export function createTickets(sql: Statements, ids: { ticket: number }) {
 
   /** Lays what another mapping makes of a ticket over it; whether that changed it. */
   function remap(to: Remap, { at, actor }: { at: number; actor: string }): boolean {
-    const found = sql.ticketById.get(to.ticketId)
-    if (found === undefined) return false
-    const row = ticketRow(found)
+    const row = tables.ticketById(to.ticketId)
+    if (row === undefined) return false
     const before = storedOf(row)
     const { ticket, said, changes, kept } = applyRemap(before, to, at)
     const isChanged = Object.keys(changes).length > 0
     if (isChanged) {
-      const entry = { at, actor, kind: 'remapped', deliveryId: null, fingerprint: null, comment: null }
+      const entry = { at, actor, kind: 'remapped' as const, deliveryId: null, fingerprint: null, comment: null }
       addEntry({ ticketId: row.id, changes, ...entry })
     }
     if (isChanged || kept.length > 0) saveTicket(row, { ...before, ticket, said })
     return isChanged
   }
 
+  function rowOf(id: number | null): TicketRow {
+    const row = id === null ? undefined : tables.ticketById(id)
+    if (row === undefined) throw new Error(`there is no ticket ${id}`)
+    return row
+  }
+
   /**
    * The text that a delivery was answered with. A ticket that still stands as it was made is its own answer;
    * saveTicket keeps the text before the first change.
    */
-  function answerOf(delivery: Record<string, unknown> | undefined, ticketId: number | null): string {
-    const answer = delivery?.['answer']
-    return typeof answer === 'string' ? answer : ticketJson(ticketOf(ticketRow(sql.ticketById.get(ticketId))))
+  function answerOf(answer: string | null, ticketId: number | null): string {
+    return answer ?? ticketJson(ticketOf(rowOf(ticketId)))
   }
 
-  function saveTicket(before: TicketRow, { ticket, said, sentUpdatedAt }: Stored): void {
-    sql.keepAnswer.run(ticketJson(ticketOf(before)), before.delivery_id)
-    sql.updateTicket.run(
-      ...contentOf(ticket),
-      sentUpdatedAt,
-      Object.keys(said).length === 0 ? null : JSON.stringify(said),
-      ticket.updatedAt,
-      ticket.resolvedAt,
-      ticket.id,
-    )
+  function saveTicket(before: TicketRow, stored: Stored): void {
+    tables.keepAnswer(before.delivery_id, ticketJson(ticketOf(before)))
+    tables.updateTicket(stored)
   }
 
-  function insertTicket(ticket: Ticket, draft: StoredDraft, deliveryId: number, fingerprint: string | null): boolean {
-    const { changes } = sql.insertTicket.run(
-      ticket.id,
-      ...contentOf(ticket),
-      draft.platform,
-      draft.account,
-      draft.externalId,
-      draft.sentUpdatedAt,
-      draft.externalId === null ? null : fingerprint,
-      deliveryId,
-      ticket.createdAt,
-      ticket.updatedAt,
-      ticket.resolvedAt,
-    )
-    return changes === 1
-  }
-
-  function addEntry(entry: {
-    ticketId: number
-    at: number
-    kind: string
-    actor: string
-    deliveryId: number | null
-    changes: Record<string, unknown>
-    fingerprint: string | null
-    comment: Comment | null
-  }): void {
-    const { ticketId, at, kind, actor, deliveryId, changes, fingerprint, comment } = entry
-    const said = comment === null ? null : JSON.stringify(comment)
-    const key = commentKey(comment)
-    sql.insertEntry.run(ticketId, at, kind, actor, deliveryId, JSON.stringify(changes), fingerprint, said, key)
+  function addEntry(entry: Omit<NewEntry, 'commentKey'>): void {
+    tables.addEntry({ ...entry, commentKey: commentKey(entry.comment) })
   }
 
   return { upsert, playAgain, change, remap, answerOf }
 }
-
-/** What a ticket says, in the order in which both statements that write one bind it. */
-const contentOf = (ticket: Ticket) =>
-  [
-    ticket.title,
-    ticket.description,
-    ticket.category,
-    ticket.priority,
-    ticket.status,
-    ticket.userId,
-    ticket.userEmail,
-    ticket.metadata,
-  ] as const
 
 /** How long after the first try a sender tries again: Freshdesk's last is an hour and a half later. */
 const LAST_RETRY_MS = 2 * 3_600_000
@@ -262,5 +216,5 @@ function verdictOf({ kind, changes }: Applied, comment: Comment | null): { outco
 }
 
 /** One comment in one wording: a sender without ids tells the last comment again with each change. */
-const commentKey = (comment: Comment | null): string | null =>
+export const commentKey = (comment: Comment | null): string | null =>
   comment === null ? null : `${comment.id ?? ''}:${hash('sha256', comment.body)}`

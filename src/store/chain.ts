@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 
-import { type AuditEntry, GENESIS, linkOf, sealOf } from '../core/audit.ts'
-import type { Statements } from './sqlite-statements.ts'
+import { type AuditEntry, linkOf, sealOf } from '../core/audit.ts'
 import type { NewDelivery, Outcome } from './store.ts'
+import type { Tables } from './tables.ts'
 
 export type Verdict = {
   outcome: Outcome
@@ -12,47 +12,23 @@ export type Verdict = {
   answer: string | null
 }
 
-/** Where the audit log ends. */
+/** Where a chain of the audit log ends: the newest delivery of it, and its link. */
 export type Head = { delivery: number; link: string }
 
 /**
  * The rows of the audit log, each linked to the one before as it is written. `head` is the caller's to load and to put
  * back when a transaction fails; each function runs within one.
  */
-export function createDeliveries(sql: Statements, head: Head) {
+export function createChain(tables: Tables, head: Head) {
   /** The row that was added last, as long as it may still be amended. */
   let last: { entry: AuditEntry; salt: string; before: string } | null = null
 
   /** Adds a row; null when its key was there before. */
   function add(delivery: NewDelivery, verdict: Verdict): number | null {
-    const entry = entryOf(head.delivery + 1, delivery, verdict)
+    const entry = entryOf(tables.nextDelivery(), delivery, verdict)
     const salt = randomUUID()
     const link = linkOf(head.link, entry, sealOf(entry, salt))
-    const { changes } = sql.insertDelivery.run(
-      entry.id,
-      entry.receivedAt,
-      entry.source,
-      entry.address,
-      entry.method,
-      entry.path,
-      entry.headers,
-      delivery.body,
-      entry.bodySize,
-      entry.bodySha256,
-      entry.requestId,
-      entry.platform,
-      entry.idempotencyKey,
-      entry.outcome,
-      entry.status,
-      entry.reason,
-      entry.ticketId,
-      entry.durationUs,
-      verdict.answer,
-      salt,
-      link,
-      entry.replayOf,
-    )
-    if (changes !== 1) return null
+    if (!tables.insertDelivery(entry, { body: delivery.body, answer: verdict.answer, salt, link })) return null
     last = { entry, salt, before: head.link }
     head.delivery = entry.id
     head.link = link
@@ -66,36 +42,12 @@ export function createDeliveries(sql: Statements, head: Head) {
     const { outcome, status, reason, ticketId } = verdict
     const entry = { ...last.entry, outcome, status, reason, ticketId }
     const link = linkOf(before, entry, sealOf(entry, salt))
-    sql.amendDelivery.run(outcome, status, reason, ticketId, answer, link, id)
+    tables.amendDelivery(entry, { answer, link })
     last = { entry, salt, before }
     head.link = link
   }
 
-  /**
-   * Forgets deliveries from the oldest on, up to the first received at `before` (ms) or later and at most `limit` of
-   * them; returns how many. The newest row always stays: it is where numbering and chain go on.
-   */
-  function prune(before: number, limit: number): number {
-    const oldest = sql.oldest.all(head.delivery, limit)
-    const kept = oldest.findIndex((row) => Number(row['received_at']) >= before)
-    const gone = oldest[(kept < 0 ? oldest.length : kept) - 1]
-    if (gone === undefined) return 0
-    const id = Number(gone['id'])
-    const link = sql.linkOfDelivery.get(id)?.['link']
-    // A row without a link is from before the chain, which then still begins where it did.
-    if (typeof link === 'string') sql.moveAnchor.run(id, link)
-    return Number(sql.prune.run(id).changes)
-  }
-
-  /** Numbering and chain go on after the newest row on disk; nothing else adds to them. */
-  function load(): void {
-    const newest = sql.newestDelivery.get()
-    last = null
-    head.delivery = Number(newest?.['id'] ?? 0)
-    head.link = String(newest?.['link'] ?? sql.anchor.get()?.['link'] ?? GENESIS)
-  }
-
-  return { add, amend, prune, load }
+  return { add, amend }
 }
 
 const entryOf = (id: number, delivery: NewDelivery, verdict: Verdict): AuditEntry => ({
