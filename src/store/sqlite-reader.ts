@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
 import { auditQueries } from './sqlite-audit.ts'
+import { jobQueries } from './sqlite-job-queries.ts'
 import type { SearchIndex } from './sqlite-index.ts'
 import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
 import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
@@ -123,6 +124,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     newestTicket: () => Number(sql.newestTicket.get()?.['id']),
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
     ...auditQueries(db),
+    ...jobQueries(db),
   }
 }
 

@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts'
+import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import { createGroupCommit } from './group-commit.ts'
 import {
   assertNotLost,
@@ -11,6 +12,8 @@ import {
   storeFault,
   storePath,
 } from './sqlite-files.ts'
+import { createJobRows } from './sqlite-job-rows.ts'
+import { createSqliteJobs } from './sqlite-jobs.ts'
 import { createKeys } from './sqlite-keys.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
@@ -42,7 +45,7 @@ export async function openSqliteStore(options: {
   onCommit?: (deliveries: number, seconds: number) => void
   /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
   onDeath: (error: Error) => void
-}): Promise<Store> {
+}): Promise<Store & { createJobs: (hooks: JobsHooks) => Jobs }> {
   const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
@@ -53,6 +56,8 @@ export async function openSqliteStore(options: {
     const db = openStore(path)
     const writer = createWriter(db)
     const watch = createWatch(db)
+    const jobRows = createJobRows(db)
+    const onWork = new Set<() => void>()
     const isInPlace = filesInPlace([path, `${path}-wal`])
     isInPlace()
     let failing = false
@@ -86,6 +91,7 @@ export async function openSqliteStore(options: {
         try {
           return proven(await durably(() => writer.submit(group)), notary)
         } finally {
+          for (const listener of onWork) listener()
           onCommit(group.length, (performance.now() - from) / 1000)
         }
       },
@@ -115,6 +121,19 @@ export async function openSqliteStore(options: {
       },
       changeTicket: (id, change, actor) => durably(() => writer.changeTicket(id, change, { at: Date.now(), actor })),
       remap: (remaps, actor) => durably(() => writer.remap(remaps, { at: Date.now(), actor })),
+      createJobs: (hooks) =>
+        createSqliteJobs(
+          {
+            rows: jobRows,
+            reader: { list: (query) => reader.jobs(query), figures: () => reader.jobFigures(Date.now()) },
+            commit: durably,
+            onWork: (listener) => {
+              onWork.add(listener)
+              return () => void onWork.delete(listener)
+            },
+          },
+          hooks,
+        ),
       keyStore: createKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
       prune: async (before) => {
