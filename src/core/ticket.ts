@@ -84,8 +84,11 @@ export type FieldChange = { from: unknown; to: unknown }
 
 /** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
 export type TimelineEntry = {
-  /** `erased`: what was about a person was taken out; `remapped`: another field map was applied. */
-  kind: EventKind | 'outdated' | 'remapped' | 'erased'
+  /**
+   * `erased`: what was about a person was taken out; `remapped`: another field map was applied; `triaged`: triage set
+   * what nobody had said.
+   */
+  kind: EventKind | 'outdated' | 'remapped' | 'erased' | 'triaged'
   at: number
   actor: string
   deliveryId: number | null

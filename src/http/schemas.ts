@@ -60,7 +60,7 @@ const Comment = z
 
 export const TimelineEntry = z
   .object({
-    kind: z.enum([...EVENT_KINDS, 'outdated', 'remapped', 'erased']),
+    kind: z.enum([...EVENT_KINDS, 'outdated', 'remapped', 'erased', 'triaged']),
     at: timestamp,
     actor: z.string(),
     delivery_id: z.int().nullable(),

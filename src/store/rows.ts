@@ -28,6 +28,8 @@ const TicketRow = z.object({
   created_at: z.number(),
   updated_at: z.number(),
   resolved_at: z.number().nullable(),
+  /** Bits of UNSAID; null when all of it counts as said. */
+  unsaid: z.number().nullable(),
 })
 export type TicketRow = z.infer<typeof TicketRow>
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import { DEFAULT_ATTEMPTS, type JobFigures, type JobPayload, type JobQuery, type StoredJob } from '../core/jobs.ts'
-import { numberOrNull, textOrNull } from './sqlite-rows.ts'
+import { numberOrNull, textOrNull } from './rows.ts'
 
 const NEWEST = Number.MAX_SAFE_INTEGER
 

@@ -6,6 +6,7 @@ import { auditQueries } from './sqlite-audit.ts'
 import { jobQueries } from './sqlite-job-queries.ts'
 import type { SearchIndex } from './sqlite-index.ts'
 import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
+import { triageQueries } from './sqlite-triage.ts'
 import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 export type SqliteReader = ReturnType<typeof createReader>
@@ -124,6 +125,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     newestTicket: () => Number(sql.newestTicket.get()?.['id']),
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
     ...auditQueries(db),
+    ...triageQueries(db),
     ...jobQueries(db),
   }
 }

@@ -10,12 +10,12 @@ export function statements(db: DatabaseSync) {
     rollback: db.prepare('rollback'),
     insertTicket: db.prepare(`
       insert into tickets (id, title, description, category, priority, status, user_id, user_email, metadata, platform,
-        account, external_id, sent_updated_at, fingerprint, delivery_id, created_at, updated_at, resolved_at)
-      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        account, external_id, sent_updated_at, fingerprint, delivery_id, created_at, updated_at, resolved_at, unsaid)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       on conflict (platform, account, external_id) where external_id is not null do nothing`),
     updateTicket: db.prepare(`
       update tickets set title = ?, description = ?, category = ?, priority = ?, status = ?, user_id = ?, user_email = ?,
-        metadata = ?, sent_updated_at = ?, sender_said = ?, updated_at = ?, resolved_at = ? where id = ?`),
+        metadata = ?, sent_updated_at = ?, sender_said = ?, updated_at = ?, resolved_at = ?, unsaid = ? where id = ?`),
     ticketById: db.prepare('select * from tickets where id = ?'),
     ticketByIdentity: db.prepare('select * from tickets where platform = ? and account = ? and external_id = ?'),
     insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
@@ -45,6 +45,14 @@ export function statements(db: DatabaseSync) {
     entryByComment: db.prepare('select delivery_id from timeline where ticket_id = ? and comment_key = ?'),
     entryByFingerprint: db.prepare('select at, delivery_id from timeline where ticket_id = ? and fingerprint = ?'),
     forgetFingerprint: db.prepare('update timeline set fingerprint = null where ticket_id = ? and fingerprint = ?'),
+    addDecision: db.prepare(`
+      insert into triage (ticket_id, cause, decided_at, category, category_sure, priority, priority_sure, decision, seen)
+      values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (ticket_id, cause) do nothing`),
+    setVerdict: db.prepare(`
+      insert into verdicts (ticket_id, field, value, at, actor) values (?, ?, ?, ?, ?)
+      on conflict do update set value = excluded.value, at = excluded.at, actor = excluded.actor`),
+    saveVector: db.prepare('insert or replace into vectors (ticket_id, model, vector) values (?, ?, ?)'),
+    saveSetting: db.prepare('insert or replace into settings (name, value, updated_at) values (?, ?, ?)'),
     probe: db.prepare('update heartbeat set at = ?, filler = zeroblob(?)'),
     newestDelivery: db.prepare('select id, link from deliveries order by id desc limit 1'),
     linkOfDelivery: db.prepare('select link from deliveries where id = ?'),

@@ -13,7 +13,7 @@ export function sqliteTables(sql: Statements, ids: { ticket: number; delivery: n
     ticketById: (id) => rowOrNone(sql.ticketById.get(id)),
     ticketByIdentity: (platform, account, externalId) =>
       rowOrNone(sql.ticketByIdentity.get(platform, account, externalId)),
-    insertTicket: (ticket, draft, { deliveryId, fingerprint }) => {
+    insertTicket: (ticket, draft, { deliveryId, fingerprint, unsaid }) => {
       const { changes } = sql.insertTicket.run(
         ticket.id,
         ...contentOf(ticket),
@@ -26,18 +26,20 @@ export function sqliteTables(sql: Statements, ids: { ticket: number; delivery: n
         ticket.createdAt,
         ticket.updatedAt,
         ticket.resolvedAt,
+        unsaid,
       )
       if (changes !== 1) return false
       ids.ticket = ticket.id
       return true
     },
-    updateTicket: ({ ticket, said, sentUpdatedAt }) => {
+    updateTicket: ({ ticket, said, sentUpdatedAt }, unsaid) => {
       sql.updateTicket.run(
         ...contentOf(ticket),
         sentUpdatedAt,
         Object.keys(said).length === 0 ? null : JSON.stringify(said),
         ticket.updatedAt,
         ticket.resolvedAt,
+        unsaid,
         ticket.id,
       )
     },
@@ -105,6 +107,14 @@ export function sqliteTables(sql: Statements, ids: { ticket: number; delivery: n
     },
     forgetFingerprint: (ticketId, fingerprint) => {
       sql.forgetFingerprint.run(ticketId, fingerprint)
+    },
+    addDecision: ({ ticketId, cause, at, decision, seen }) => {
+      const { category, priority } = decision
+      const suggested = [category, priority].flatMap((one) => [one?.value ?? null, Number(one?.is_sure ?? false)])
+      return sql.addDecision.run(ticketId, cause, at, ...suggested, JSON.stringify(decision), seen).changes === 1
+    },
+    setVerdict: ({ ticketId, field, value, at, actor }) => {
+      sql.setVerdict.run(ticketId, field, value, at, actor)
     },
   }
 }

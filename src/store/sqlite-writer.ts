@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import { GENESIS } from '../core/audit.ts'
+import type { NewDecision } from '../core/decision.ts'
 import type { Remap } from '../core/rederive.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { integer, resultCode } from './sqlite-files.ts'
@@ -8,6 +9,7 @@ import { statements } from './sqlite-statements.ts'
 import { sqliteTables } from './sqlite-tables.ts'
 import type { Submission } from './store.ts'
 import { createRules, type Settled } from './submissions.ts'
+import type { Verdict } from './tables.ts'
 
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
@@ -60,6 +62,25 @@ export function createWriter(db: DatabaseSync) {
     return transaction(() => rules.change(id, change, by))
   }
 
+  /** See tickets.ts. */
+  function decide(decision: NewDecision): 'decided' | 'repeated' | 'gone' {
+    return transaction(() => rules.decide(decision))
+  }
+
+  function judge(verdict: Verdict): boolean {
+    return transaction(() => rules.judge(verdict))
+  }
+
+  function saveVectors(model: string, vectors: ReadonlyMap<number, Int8Array>): void {
+    transaction(() => {
+      for (const [ticketId, vector] of vectors) sql.saveVector.run(ticketId, model, new Uint8Array(vector.buffer))
+    })
+  }
+
+  function saveSetting(name: string, value: string, at: number): void {
+    transaction(() => sql.saveSetting.run(name, value, at))
+  }
+
   /** All of them, or none. */
   function remap(remaps: readonly Remap[], by: { at: number; actor: string }): number {
     return transaction(() => remaps.filter((one) => rules.remap(one, by)).length)
@@ -97,7 +118,7 @@ export function createWriter(db: DatabaseSync) {
     transaction(() => sql.probe.run(now, bytes))
   }
 
-  return { submit, changeTicket, remap, prune, probe }
+  return { submit, changeTicket, decide, judge, saveVectors, saveSetting, remap, prune, probe }
 }
 
 /** Full, failing, read-only or damaged: no other submission would fare better. Primary result codes of SQLite. */

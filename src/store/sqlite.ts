@@ -134,6 +134,18 @@ export async function openSqliteStore(options: {
           },
           hooks,
         ),
+      triage: {
+        triageOf: (ticketId) => reader.triageOf(ticketId),
+        examples: (field, first, last) => reader.examples(field, first, last),
+        vectors: (model, before, limit) => reader.vectors(model, before, limit),
+        accuracy: (since) => reader.accuracy(since),
+        setting: (name) => reader.setting(name),
+        decide: (decision) => durably(() => writer.decide(decision)),
+        judge: (ticketId, field, value, actor) =>
+          durably(() => writer.judge({ ticketId, field, value, actor, at: Date.now() })),
+        saveVectors: (model, vectors) => durably(() => writer.saveVectors(model, vectors)),
+        saveSetting: (name, value) => durably(() => writer.saveSetting(name, value, Date.now())),
+      },
       keyStore: createKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
       prune: async (before) => {

@@ -1,4 +1,5 @@
 import type { AuditEntry, Checkpoint } from '../core/audit.ts'
+import type { AccuracyRow, NewDecision, TriageField } from '../core/decision.ts'
 import type { ApiKey } from '../core/key.ts'
 import type { Stored, StoredDraft } from '../core/merge.ts'
 import type { Priority } from '../core/priority.ts'
@@ -199,6 +200,38 @@ export type SourceStore = {
   onSourcesChanged: (listener: () => void) => () => void
 }
 
+/** A ticket of which somebody said what a field is: a person, or else its sender. */
+export type Example = { ticketId: number; title: string; description: string; value: string; isByPerson: boolean }
+
+/** A ticket's meaning, a byte a dimension. */
+export type StoredVector = { ticketId: number; vector: Int8Array }
+
+export type TriageReader = {
+  /** The newest decision on a ticket, JSON (core/decision.ts); null where there is none. */
+  triageOf: (ticketId: number) => Promise<string | null>
+  /** Of the tickets with these numbers, first and last among them; newest first. */
+  examples: (field: TriageField, first: number, last: number) => Promise<Example[]>
+  /** Made by this model, of tickets before this one, newest first. */
+  vectors: (model: string, before: number, limit: number) => Promise<StoredVector[]>
+  /** How right triage was about what people said since (ms), by field, value and week. */
+  accuracy: (since: number) => Promise<AccuracyRow[]>
+  /** What operators set, JSON by name; null where nobody did. */
+  setting: (name: string) => Promise<string | null>
+}
+
+/** What triage decides and learns from. */
+export type TriageStore = TriageReader & {
+  /**
+   * Keeps a decision and sets what it may set, in one commit. `repeated` where its cause was decided before, `gone` where
+   * there is no such ticket.
+   */
+  decide: (decision: NewDecision) => Promise<'decided' | 'repeated' | 'gone'>
+  /** Keeps a person's word on what a field is, without changing the ticket. False when there is no such ticket. */
+  judge: (ticketId: number, field: TriageField, value: string, actor: string) => Promise<boolean>
+  saveVectors: (model: string, vectors: ReadonlyMap<number, Int8Array>) => Promise<void>
+  saveSetting: (name: string, value: string) => Promise<void>
+}
+
 /** How large the store is: cheap to know, however large it is. */
 type StoreFigures = {
   /** Number of the newest ticket; 0 when there is none. */
@@ -215,7 +248,7 @@ type StoreFigures = {
  */
 export type Store = TicketReader &
   DeliveryReader &
-  AuditReader & { keyStore: KeyStore; sourceStore: SourceStore } & {
+  AuditReader & { keyStore: KeyStore; sourceStore: SourceStore; triage: TriageStore } & {
     submit: (submission: Submission) => Promise<Receipt>
     /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
     changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>

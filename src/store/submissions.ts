@@ -156,7 +156,8 @@ export function createRules(tables: Tables, head: Head) {
     return id
   }
 
-  return { settle, change: tickets.change, remap: tickets.remap }
+  const { change, decide, judge, remap } = tickets
+  return { settle, change, decide, judge, remap }
 }
 
 const NO_TICKET = { reason: null, ticketId: null, answer: null }

@@ -1,5 +1,6 @@
 import type { AuditEntry } from '../core/audit.ts'
 import type { Stored, StoredDraft } from '../core/merge.ts'
+import type { NewDecision, TriageField } from '../core/decision.ts'
 import type { Comment, Ticket, TimelineEntry } from '../core/ticket.ts'
 import type { TicketRow } from './rows.ts'
 import type { NewDelivery } from './store.ts'
@@ -17,6 +18,9 @@ export type NewEntry = {
   /** Of the comment; see hasComment. */
   commentKey: string | null
 }
+
+/** What somebody says that a field of a ticket is. */
+export type Verdict = { ticketId: number; field: TriageField; value: string; at: number; actor: string }
 
 /** What is stored of a delivery beside its entry in the audit log. */
 export type Kept = { body: NewDelivery['body']; answer: string | null; salt: string; link: string }
@@ -36,9 +40,10 @@ export type Tables = {
   insertTicket: (
     ticket: Ticket,
     draft: StoredDraft,
-    from: { deliveryId: number; fingerprint: string | null },
+    from: { deliveryId: number; fingerprint: string | null; unsaid: number },
   ) => boolean
-  updateTicket: (stored: Stored) => void
+  /** `unsaid` as TicketRow has it. */
+  updateTicket: (stored: Stored, unsaid: number | null) => void
   addJob: (ticket: Ticket) => void
   /** False when its key is taken. */
   insertDelivery: (entry: AuditEntry, kept: Kept) => boolean
@@ -60,4 +65,8 @@ export type Tables = {
   hasComment: (ticketId: number, commentKey: string) => boolean
   entryByFingerprint: (ticketId: number, fingerprint: string) => { at: number; deliveryId: number } | undefined
   forgetFingerprint: (ticketId: number, fingerprint: string) => void
+  /** False when its cause is decided. */
+  addDecision: (decision: NewDecision) => boolean
+  /** What a person says a field of a ticket is: the newest word counts. */
+  setVerdict: (verdict: Verdict) => void
 }

@@ -9,11 +9,12 @@ import {
   type Stored,
   type StoredDraft,
 } from '../core/merge.ts'
+import { type NewDecision, TRIAGE_FIELDS, type TriageField } from '../core/decision.ts'
 import { applyRemap, type Remap } from '../core/rederive.ts'
-import { type Comment, type Ticket, type TicketChange, ticketJson } from '../core/ticket.ts'
+import { type Comment, type FieldChange, type Ticket, type TicketChange, ticketJson } from '../core/ticket.ts'
 import { storedOf, ticketOf, type TicketRow } from './rows.ts'
 import type { NewDelivery, Outcome } from './store.ts'
-import type { NewEntry, Tables } from './tables.ts'
+import type { NewEntry, Tables, Verdict } from './tables.ts'
 
 /** What became of a draft; no ticket where it told the end of one that was never here. */
 export type Upserted = {
@@ -37,7 +38,8 @@ export function createTickets(tables: Tables) {
     if (known !== null) return update(known.row, known.draft, arrival)
     if (draft.event?.kind === 'deleted') return UNKNOWN_TICKET
     const ticket = newTicket(tables.nextTicket(), draft, delivery.receivedAt)
-    if (!tables.insertTicket(ticket, draft, arrival)) return update(ownTicket(draft), draft, arrival)
+    if (!tables.insertTicket(ticket, draft, { ...arrival, unsaid: unsaidOf(draft) }))
+      return update(ownTicket(draft), draft, arrival)
     tables.addJob(ticket)
     const { id: ticketId, title } = ticket
     const comment = draft.event?.comment
@@ -92,7 +94,8 @@ export function createTickets(tables: Tables) {
       changes,
       comment,
     })
-    if (ticket !== before.ticket) saveTicket(row, applied)
+    const unsaid = withSaid(row.unsaid, draft)
+    if (ticket !== before.ticket || unsaid !== row.unsaid) saveTicket(row, applied, unsaid)
     return {
       ...verdictOf(applied, comment),
       ticketId,
@@ -145,11 +148,54 @@ export function createTickets(tables: Tables) {
     if (row === undefined) return null
     const before = storedOf(row)
     const { ticket, said, changes } = applyChange(before.ticket, before.said, to, at)
-    if (Object.keys(changes).length === 0) return ticket
+    for (const field of TRIAGE_FIELDS) {
+      const value = to[field]
+      if (value !== undefined) tables.setVerdict({ ticketId: id, field, value, at, actor })
+    }
+    const unsaid = withSaid(row.unsaid, to)
+    if (Object.keys(changes).length === 0) {
+      if (unsaid !== row.unsaid) saveTicket(row, before, unsaid)
+      return ticket
+    }
     const entry = { at, actor, kind: 'updated' as const, deliveryId: null, fingerprint: null, comment: null }
     addEntry({ ticketId: id, changes, ...entry })
-    saveTicket(row, { ...before, ticket, said })
+    saveTicket(row, { ...before, ticket, said }, unsaid)
     return ticket
+  }
+
+  /** Keeps a person's word on what a field is, and leaves the ticket as it is; false when there is no such ticket. */
+  function judge(verdict: Verdict): boolean {
+    if (tables.ticketById(verdict.ticketId) === undefined) return false
+    tables.setVerdict(verdict)
+    return true
+  }
+
+  /**
+   * Keeps what triage decided, and sets what it wants to set where nobody has said anything. Once for each cause:
+   * `repeated` where there is a decision of it, `gone` where there is no such ticket.
+   */
+  function decide(decision: NewDecision): 'decided' | 'repeated' | 'gone' {
+    const { ticketId, at } = decision
+    const row = tables.ticketById(ticketId)
+    if (row === undefined) return 'gone'
+    const shown = { ...decision.decision }
+    const to: TicketChange = {}
+    const reasons: Record<string, FieldChange> = {}
+    for (const field of TRIAGE_FIELDS) {
+      const [value, suggestion] = [decision.set[field], shown[field]]
+      if (value === undefined || suggestion === null || ((row.unsaid ?? 0) & UNSAID[field]) === 0) continue
+      Object.assign(to, { [field]: value })
+      shown[field] = { ...suggestion, set: true }
+      reasons[`triage.${field}`] = { from: null, to: { confidence: suggestion.confidence, source: suggestion.source } }
+    }
+    if (!tables.addDecision({ ...decision, decision: shown })) return 'repeated'
+    const before = storedOf(row)
+    const { ticket, said, changes } = applyChange(before.ticket, before.said, to, at)
+    if (Object.keys(changes).length === 0) return 'decided'
+    const entry = { at, actor: 'triage', kind: 'triaged' as const, deliveryId: null, fingerprint: null, comment: null }
+    addEntry({ ticketId, changes: { ...changes, ...reasons }, ...entry })
+    saveTicket(row, { ...before, ticket, said }, row.unsaid)
+    return 'decided'
   }
 
   /** Lays what another mapping makes of a ticket over it; whether that changed it. */
@@ -163,7 +209,7 @@ export function createTickets(tables: Tables) {
       const entry = { at, actor, kind: 'remapped' as const, deliveryId: null, fingerprint: null, comment: null }
       addEntry({ ticketId: row.id, changes, ...entry })
     }
-    if (isChanged || kept.length > 0) saveTicket(row, { ...before, ticket, said })
+    if (isChanged || kept.length > 0) saveTicket(row, { ...before, ticket, said }, row.unsaid)
     return isChanged
   }
 
@@ -181,17 +227,28 @@ export function createTickets(tables: Tables) {
     return answer ?? ticketJson(ticketOf(rowOf(ticketId)))
   }
 
-  function saveTicket(before: TicketRow, stored: Stored): void {
+  function saveTicket(before: TicketRow, stored: Stored, unsaid: number | null): void {
     tables.keepAnswer(before.delivery_id, ticketJson(ticketOf(before)))
-    tables.updateTicket(stored)
+    tables.updateTicket(stored, unsaid)
   }
 
   function addEntry(entry: Omit<NewEntry, 'commentKey'>): void {
     tables.addEntry({ ...entry, commentKey: commentKey(entry.comment) })
   }
 
-  return { upsert, playAgain, change, remap, answerOf }
+  return { upsert, playAgain, change, decide, judge, remap, answerOf }
 }
+
+/** The bits of what nobody has said. */
+const UNSAID = { category: 1, priority: 2 } as const satisfies Record<TriageField, number>
+
+type Said = { category?: string | null | undefined; priority?: string | null | undefined }
+
+const unsaidOf = (draft: Said) =>
+  (draft.category == null ? UNSAID.category : 0) | (draft.priority == null ? UNSAID.priority : 0)
+
+/** What is left unsaid after this was said. */
+const withSaid = (unsaid: number | null, draft: Said) => (unsaid === null ? null : unsaid & unsaidOf(draft))
 
 /** How long after the first try a sender tries again: Freshdesk's last is an hour and a half later. */
 const LAST_RETRY_MS = 2 * 3_600_000

@@ -1,0 +1,77 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+import type { AccuracyRow, TriageField } from '../core/decision.ts'
+import type { Example, StoredVector } from './store.ts'
+
+/** What is asked about triage, on the reading connection. */
+export function triageQueries(db: DatabaseSync) {
+  const sql = {
+    decision: db.prepare('select decision from triage where ticket_id = ? order by id desc limit 1'),
+    setting: db.prepare('select value from settings where name = ?'),
+    // What people say counts first, then what the sender said. What nobody said is no example.
+    examples: {
+      category: db.prepare(examplesOf('category', 1)),
+      priority: db.prepare(examplesOf('priority', 2)),
+    },
+    vectors: db.prepare(`
+      select ticket_id, vector from vectors where model = ? and ticket_id < ? order by ticket_id desc limit ?`),
+    // Against the last decision before the verdict: what somebody saw who then said what it is.
+    accuracy: {
+      category: db.prepare(accuracyOf('category')),
+      priority: db.prepare(accuracyOf('priority')),
+    },
+  }
+
+  return {
+    triageOf: (ticketId: number): string | null => {
+      const row = sql.decision.get(ticketId)
+      return row === undefined ? null : String(row['decision'])
+    },
+    setting: (name: string): string | null => {
+      const row = sql.setting.get(name)
+      return row === undefined ? null : String(row['value'])
+    },
+    examples: (field: TriageField, first: number, last: number): Example[] =>
+      sql.examples[field].all(first, last).map((row) => ({
+        ticketId: Number(row['id']),
+        title: String(row['title']),
+        description: String(row['description']),
+        value: String(row['value']),
+        isByPerson: Number(row['by_person']) === 1,
+      })),
+    vectors: (model: string, before: number, limit: number): StoredVector[] =>
+      sql.vectors.all(model, before, limit).map((row) => {
+        const bytes = row['vector'] as Uint8Array // the writer binds nothing else
+        return {
+          ticketId: Number(row['ticket_id']),
+          vector: new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+        }
+      }),
+    accuracy: (since: number): AccuracyRow[] =>
+      (['category', 'priority'] as const).flatMap((field) =>
+        sql.accuracy[field].all(since).map((row) => ({
+          field,
+          value: String(row['value']),
+          week: String(row['week']),
+          tickets: Number(row['tickets']),
+          right: Number(row['right']),
+          sure: Number(row['sure']),
+          sureRight: Number(row['sure_right']),
+        })),
+      ),
+  }
+}
+
+const examplesOf = (field: TriageField, bit: number) => `
+  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person
+  from tickets t left join verdicts v on v.ticket_id = t.id and v.field = '${field}'
+  where t.id between ? and ? and (v.value is not null or coalesce(t.unsaid, 0) & ${bit} = 0)
+  order by t.id desc`
+
+const accuracyOf = (field: TriageField) => `
+  select v.value, date(d.decided_at / 1000, 'unixepoch', 'weekday 0', '-6 days') as week, count(*) as tickets,
+    sum(d.${field} = v.value) as right, sum(d.${field}_sure) as sure, sum(d.${field}_sure and d.${field} = v.value) as sure_right
+  from verdicts v
+  join triage d on d.id = (
+    select max(id) from triage where ticket_id = v.ticket_id and decided_at <= v.at and ${field} is not null)
+  where v.field = '${field}' and v.at >= ? group by 1, 2 order by 2, 1`
