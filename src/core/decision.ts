@@ -22,10 +22,12 @@ const Suggestion = z.object({
 })
 export type Suggestion = z.infer<typeof Suggestion>
 
-const Similar = z.object({ id: z.int(), title: z.string(), status: z.string(), score: z.number() })
+// Numbers alone: whoever reads looks up what the ticket is called now, and an erased title is in no copy.
+const Similar = z.object({ id: z.int(), score: z.number() })
 export type Similar = z.infer<typeof Similar>
 
-const Cited = z.object({ kind: z.enum(['ticket', 'article']), id: z.int(), title: z.string() })
+const Cited = z.object({ kind: z.enum(['ticket', 'article']), id: z.int() })
+export type Cited = z.infer<typeof Cited>
 
 /** What triage made of a ticket, as the ticket shows it. */
 export const Decision = z

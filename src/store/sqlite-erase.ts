@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 
 import { ERASED, sealOf } from '../core/audit.ts'
+import type { Decision } from '../core/decision.ts'
 import { type Eraser, erasedChanges, erasedComment, erasedTicket, ticketWithout } from '../core/erasure.ts'
 import { type Comment, type FieldChange, type Ticket, ticketJson } from '../core/ticket.ts'
 import { auditRow } from './sqlite-audit.ts'
@@ -50,6 +51,7 @@ export function createErasure(
     delivery: integer(db, 'select max(id) from deliveries'),
     ticket: integer(db, 'select max(id) from tickets'),
     entry: integer(db, 'select max(id) from timeline'),
+    decision: integer(db, 'select max(id) from triage'),
   }
   const sql = {
     deliveries: db.prepare(`
@@ -73,6 +75,10 @@ export function createErasure(
     keys: db.prepare('select id, name from api_keys'),
     sources: db.prepare('select id, settings from sources'),
     saveSource: db.prepare('update sources set settings = ? where id = ?'),
+    decisions: db.prepare(`
+      select id, ticket_id, decision, seen from triage where id > ? and id <= ? order by id limit ${PAGE}`),
+    dropDecision: db.prepare('delete from triage where id = ?'),
+    dropVector: db.prepare('delete from vectors where ticket_id = ?'),
     saveKey: db.prepare('update api_keys set name = ? where id = ?'),
   }
 
@@ -222,6 +228,22 @@ export function createErasure(
     return true
   }
 
+  /** What triage made of the person's tickets, and whatever else mentions the address or leans on one of them. */
+  function eraseDecisions({ own }: Tickets): void {
+    const drop: (() => void)[] = [...own].map((id) => () => void sql.dropVector.run(id))
+    for (const row of pages(sql.decisions, newest.decision, () => {})) {
+      const { draft_reply: draft } = objectOf<Pick<Decision, 'draft_reply'>>(String(row['decision']))
+      const leansOn = draft?.sources.some(({ kind, id }) => kind === 'ticket' && own.has(id)) ?? false
+      const isTheirs = own.has(Number(row['ticket_id'])) || leansOn
+      if (isTheirs || isMention(row['decision']) || isMention(row['seen'])) {
+        drop.push(() => void sql.dropDecision.run(Number(row['id'])))
+      }
+    }
+    for (let start = 0; start < drop.length; start += GROUP) {
+      write(() => drop.slice(start, start + GROUP).forEach((one) => one()))
+    }
+  }
+
   function eraseKeys(): void {
     const named = sql.keys.all().filter((row) => eraser.isWithin(String(row['name'])))
     found.keys = named.length
@@ -251,7 +273,7 @@ export function createErasure(
     return ids
   }
 
-  return { found, newest, findTickets, eraseDeliveries, eraseTickets, eraseKeys, eraseSources }
+  return { found, newest, findTickets, eraseDeliveries, eraseTickets, eraseDecisions, eraseKeys, eraseSources }
 }
 
 /** All rows up to `last`, a page at a time, so that none holds up the writer or the checkpoint. */

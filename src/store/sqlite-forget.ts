@@ -87,6 +87,7 @@ function eraseRows(
   const tickets = erasure.findTickets((done) => onProgress('tickets', done, Math.max(newest.ticket, newest.entry)))
   erasure.eraseDeliveries(tickets, (done) => onProgress('deliveries', done, newest.delivery))
   erasure.eraseTickets(tickets, (done) => onProgress('erasing', done, tickets.own.size + tickets.others.size))
+  erasure.eraseDecisions(tickets)
   erasure.eraseKeys()
   erasure.eraseSources()
   return found

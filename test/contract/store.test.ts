@@ -5,6 +5,7 @@ import { storePath } from '../../src/store/sqlite-files.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { temporaryDirectory } from '../server.ts'
 import { type OpenSubject, storeContract } from './store.ts'
+import { triageContract } from './triage.ts'
 
 const sqlite: OpenSubject = async ({ maxQueued = 10_000 } = {}) => {
   const directory = await temporaryDirectory()
@@ -44,4 +45,7 @@ const sqlite: OpenSubject = async ({ maxQueued = 10_000 } = {}) => {
   }
 }
 
-for (const [name, open] of Object.entries({ sqlite })) describe(`store: ${name}`, () => storeContract(open))
+for (const [name, open] of Object.entries({ sqlite })) {
+  describe(`store: ${name}`, () => storeContract(open))
+  describe(`triage: ${name}`, () => triageContract(open))
+}

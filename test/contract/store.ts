@@ -59,7 +59,10 @@ const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
   }
 }
 
-const ticketOf = (draftOver: Partial<StoredDraft> = {}, deliveryOver: Partial<NewDelivery> = {}): Submission => ({
+export const ticketOf = (
+  draftOver: Partial<StoredDraft> = {},
+  deliveryOver: Partial<NewDelivery> = {},
+): Submission => ({
   kind: 'ticket',
   draft: draft(draftOver),
   delivery: delivery(deliveryOver),
