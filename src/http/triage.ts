@@ -1,0 +1,150 @@
+import { z } from 'zod'
+
+import { Category, Decision, isPriority, TRIAGE_FIELDS, TriageSettings } from '../core/decision.ts'
+import { fail } from '../core/errors.ts'
+import { STATUSES } from '../core/ticket.ts'
+import type { Store } from '../store/store.ts'
+import type { Triage } from '../work/triage.ts'
+import type { App } from './fastify.ts'
+import { Errors, Id } from './schemas.ts'
+
+const WEEK_MS = 7 * 86_400_000
+
+const Similar = z
+  .object({ id: z.int(), title: z.string(), status: z.enum(STATUSES), score: z.number().min(0).max(1) })
+  .meta({ id: 'SimilarTicket' })
+
+/** As GET /api/tickets/:id shows it: with the tickets that it names as they are called now. */
+export const ShownTriage = Decision.extend({ similar: z.array(Similar) }).meta({ id: 'ShownTriage' })
+
+const Feedback = z
+  .strictObject({
+    field: z.enum(TRIAGE_FIELDS),
+    value: z.string().trim().toLowerCase().min(1).max(200).describe('What it is; what was suggested, where that is right'),
+  })
+  .refine(({ field, value }) => field !== 'priority' || isPriority(value), {
+    path: ['value'],
+    error: 'must be low, medium, high or urgent',
+  })
+
+const Accuracy = z.object({
+  field: z.enum(TRIAGE_FIELDS),
+  value: z.string().describe('What people set'),
+  week: z.iso.date().describe('The Monday of the week in which triage decided'),
+  tickets: z.int(),
+  right: z.int().describe('Of these, so many were suggested rightly'),
+  sure: z.int().describe('Of so many triage was sure'),
+  sure_right: z.int().describe('And was right about so many of those'),
+})
+
+const State = z.object({
+  settings: TriageSettings,
+  categories: z.array(Category).describe('In use: the list of the settings, or the one that is shipped'),
+  engine: z.string().describe('What decides'),
+  embedder: z.string().nullable().describe('What makes vectors; null for none'),
+  advisor: z.string().nullable().describe('The language model, where one is set'),
+  learned: z.record(z.string(), z.int()).describe('From how many tickets, by field'),
+  notes: z.array(z.string()).describe('What does not work, a sentence each'),
+})
+
+/** Fills in what the tickets that a decision names are called now; those that are gone are left out. */
+export async function shownTriage(store: Store, json: string | null): Promise<string> {
+  if (json === null) return 'null'
+  if (!json.includes('"similar":[{')) return json
+  const decision = JSON.parse(json) as Decision // the store's own
+  return JSON.stringify({ ...decision, similar: await titled(store, decision.similar) })
+}
+
+async function titled(store: Store, similar: Decision['similar']) {
+  const tickets = await Promise.all(similar.map(({ id }) => store.ticket(id)))
+  return tickets.flatMap((ticket, index) =>
+    ticket === null
+      ? []
+      : { id: ticket.id, title: ticket.title, status: ticket.status, score: similar[index]?.score ?? 0 },
+  )
+}
+
+/** What triage says and how right it is, and what people say to that. */
+export const triageRoutes = (store: Store, triage: Triage) => async (app: App) => {
+  const tags = ['triage']
+
+  app.get(
+    '/tickets/:id/similar',
+    {
+      schema: {
+        tags,
+        summary: 'Tickets like this one, the nearest first, by words and by meaning',
+        params: Id,
+        querystring: z.object({
+          limit: z.coerce.number<string>().int().min(1).max(50).default(5),
+          solved: z.enum(['true', 'false']).optional().describe('Only those that are resolved or closed, or only others'),
+        }),
+        response: { 200: z.object({ similar: z.array(Similar) }), ...Errors },
+      },
+    },
+    async ({ params: { id }, query: { limit, solved } }) => {
+      const ticket = (await store.ticket(id)) ?? fail('not_found', `No ticket ${id}`)
+      const isSolved = solved === undefined ? undefined : solved === 'true'
+      return { similar: await titled(store, await triage.similar(ticket, { limit, isSolved })) }
+    },
+  )
+
+  app.post(
+    '/tickets/:id/triage/feedback',
+    {
+      schema: {
+        tags,
+        summary: 'Say what a field of the ticket is, without changing the ticket; triage learns from it',
+        params: Id,
+        body: Feedback,
+        response: { 200: z.object({ noted: z.literal(true) }), ...Errors },
+      },
+    },
+    async ({ params: { id }, body: { field, value }, actor }) => {
+      if (!(await store.triage.judge(id, field, value, actor))) fail('not_found', `No ticket ${id}`)
+      triage.heard()
+      return { noted: true as const }
+    },
+  )
+
+  app.get(
+    '/triage/accuracy',
+    {
+      schema: {
+        tags,
+        summary: 'How right triage was, against what people then set, by value and week',
+        querystring: z.object({ weeks: z.coerce.number<string>().int().min(1).max(520).default(12) }),
+        response: { 200: z.object({ accuracy: z.array(Accuracy) }), ...Errors },
+      },
+    },
+    async ({ query: { weeks } }) => {
+      const rows = await store.triage.accuracy(Date.now() - weeks * WEEK_MS)
+      return { accuracy: rows.map(({ sureRight, ...row }) => ({ ...row, sure_right: sureRight })) }
+    },
+  )
+
+  app.get(
+    '/triage',
+    { schema: { tags, summary: 'What triage is set to, and what it stands on', response: { 200: State, ...Errors } } },
+    () => triage.state(),
+  )
+
+  app.put(
+    '/triage',
+    {
+      config: { access: 'admin' },
+      schema: {
+        tags,
+        summary: 'Set what triage may do, its categories and how sure it has to be',
+        body: TriageSettings,
+        response: { 200: State, ...Errors },
+      },
+    },
+    async ({ body }) => {
+      const names = body.categories?.map(({ name }) => name) ?? []
+      if (new Set(names).size < names.length) fail('malformed', 'categories: two have the same name')
+      await triage.configure(body)
+      return triage.state()
+    },
+  )
+}
