@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import type { SenderSaid, Stored } from '../core/merge.ts'
 import { PRIORITIES } from '../core/priority.ts'
-import { STATUSES, type Ticket } from '../core/ticket.ts'
+import { STATUSES, type Ticket, type TimelineEntry } from '../core/ticket.ts'
 import type { Outcome, StoredDelivery } from './store.ts'
 
 const nullableText = z.string().nullable()
@@ -84,5 +84,16 @@ export function deliveryOf(row: Record<string, unknown>): StoredDelivery {
     ticketId: numberOrNull(row['ticket_id']),
     durationUs: Number(row['duration_us']),
     replayOf: numberOrNull(row['replay_of']),
+  }
+}
+
+export function entryOf(row: Record<string, unknown>): TimelineEntry {
+  return {
+    kind: row['kind'] as TimelineEntry['kind'], // the writer's own words
+    at: Number(row['at']),
+    actor: String(row['actor']),
+    deliveryId: numberOrNull(row['delivery_id']),
+    changes: JSON.parse(String(row['changes'])),
+    comment: row['comment'] === null ? null : JSON.parse(String(row['comment'])),
   }
 }

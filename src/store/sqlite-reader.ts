@@ -5,7 +5,7 @@ import type { Ticket, TimelineEntry } from '../core/ticket.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import { jobQueries } from './sqlite-job-queries.ts'
 import type { SearchIndex } from './sqlite-index.ts'
-import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
+import { DELIVERY, deliveryOf, entryOf, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
 import { triageQueries } from './sqlite-triage.ts'
 import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
@@ -136,14 +136,3 @@ function wholeOf(row: Row): WholeDelivery {
 }
 
 type Row = Record<string, unknown>
-
-function entryOf(row: Row): TimelineEntry {
-  return {
-    kind: row['kind'] as TimelineEntry['kind'], // the writer's own words
-    at: Number(row['at']),
-    actor: String(row['actor']),
-    deliveryId: numberOrNull(row['delivery_id']),
-    changes: JSON.parse(String(row['changes'])),
-    comment: row['comment'] === null ? null : JSON.parse(String(row['comment'])),
-  }
-}

@@ -53,7 +53,7 @@ export function createWriter(db: DatabaseSync) {
       if (isDiskFault(error)) throw error
       db.exec('rollback to alone; release alone')
       Object.assign(ids, before)
-      return { error: error instanceof Error ? error.message : String(error) }
+      return { error: error instanceof Error ? error : new Error(String(error)) }
     }
   }
 

@@ -22,7 +22,7 @@ import { createWriter, isDiskFault } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission } from './store.ts'
-import { proven, type Settled } from './submissions.ts'
+import { proven, receiptOf, type Settled, weightOf } from './submissions.ts'
 
 const PRUNE_CHUNK = 500
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
@@ -114,11 +114,7 @@ export async function openSqliteStore(options: {
       checkpoint: () => reader.checkpoint(),
       auditPage: (after, limit) => reader.auditPage(after, limit),
       auditStart: () => reader.auditStart(),
-      submit: async (submission) => {
-        const settled = await commits.add(submission)
-        if ('error' in settled) throw new Error(settled.error)
-        return settled.receipt
-      },
+      submit: async (submission) => receiptOf(await commits.add(submission)),
       changeTicket: (id, change, actor) => durably(() => writer.changeTicket(id, change, { at: Date.now(), actor })),
       remap: (remaps, actor) => durably(() => writer.remap(remaps, { at: Date.now(), actor })),
       createJobs: (hooks) =>
@@ -172,8 +168,4 @@ export async function openSqliteStore(options: {
     unlock()
     throw isDiskFault(error) ? storeFault(error, `Store ${storePath(directory)}`) : error
   }
-}
-
-function weightOf({ delivery }: Submission): number {
-  return delivery.bodySize * 2 + delivery.headers.length
 }

@@ -9,14 +9,14 @@ import { createTickets } from './tickets.ts'
  * What one submission of a group came to, or why this one alone could not be stored. `facts` are what its receipt is to
  * prove; null for a refusal.
  */
-export type Settled = { receipt: Receipt; facts: ReceiptFacts | null } | { error: string }
+export type Settled = { receipt: Receipt; facts: ReceiptFacts | null } | { error: Error }
 
 /** What becomes of a submission: the same in every engine. Each function runs within a transaction of its caller's. */
 export function createRules(tables: Tables, head: Head) {
   const tickets = createTickets(tables)
   const chain = createChain(tables, head)
 
-  function settle(submission: Submission): Exclude<Settled, { error: string }> {
+  function settle(submission: Submission): Exclude<Settled, { error: Error }> {
     const receipt: Receipt = { ...submitOne(submission), proof: null }
     const { deliveryId, ticketId, keyReused } = receipt
     if (submission.kind === 'refusal' || keyReused) return { receipt, facts: null }
@@ -193,4 +193,15 @@ export function proven(settled: Settled[], notary: Notary): Settled[] {
   const proofs = notary(provable.map(({ facts }) => facts))
   provable.forEach(({ receipt }, index) => (receipt.proof = proofs[index] ?? null))
   return settled
+}
+
+/** What was promised to who submitted it. Throws what kept this one from being stored. */
+export function receiptOf(settled: Settled): Receipt {
+  if ('error' in settled) throw settled.error
+  return settled.receipt
+}
+
+/** What a waiting submission takes of memory, about, in bytes. */
+export function weightOf({ delivery }: Submission): number {
+  return delivery.bodySize * 2 + delivery.headers.length
 }

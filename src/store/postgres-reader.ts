@@ -1,0 +1,157 @@
+import type { Stored } from '../core/merge.ts'
+import type { Ticket, TimelineEntry } from '../core/ticket.ts'
+import { ask, type Pool, type Row } from './postgres-connect.ts'
+import { bodyOf, TICKET } from './postgres-rows.ts'
+import { searchOf } from './postgres-words.ts'
+import { DELIVERY, deliveryOf, entryOf, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
+import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
+
+const NEWEST = Number.MAX_SAFE_INTEGER
+
+// As the index deliveries_source has it, or it is not used.
+const REGISTERED = `source not like 'key:%' and source not in ('open', 'unknown')`
+const isRegistered = (source: string) => !source.startsWith('key:') && source !== 'open' && source !== 'unknown'
+
+/** No text of the database holds a NUL, so that a question with one in it finds nothing. */
+const textual = (value: string) => value.replaceAll('\0', '\u{FFFD}')
+
+/** A condition for each part of a question that was given. */
+function conditions(given: Record<string, string | number | undefined>): { where: string; values: unknown[] } {
+  const values: unknown[] = []
+  const where = Object.entries(given).flatMap(([condition, value]) => {
+    if (value === undefined) return []
+    values.push(typeof value === 'string' ? textual(value) : value)
+    return condition.replace('?', `$${values.length}`)
+  })
+  return { where: where.length === 0 ? 'true' : where.join(' and '), values }
+}
+
+/** All questions to the store, answered over connections of their own. */
+export function createPostgresReader(pool: Pool) {
+  const ticketRowOf = async (id: number) => {
+    const [row] = await ask(pool, `select ${TICKET} from tickets where id = $1`, [id])
+    return row === undefined ? null : ticketRow(row)
+  }
+
+  async function ticket(id: number): Promise<Ticket | null> {
+    const row = await ticketRowOf(id)
+    return row && ticketOf(row)
+  }
+
+  async function heldTicket(id: number): Promise<Stored | null> {
+    const row = await ticketRowOf(id)
+    return row && storedOf(row)
+  }
+
+  async function tickets({ status, priority, category, platform, q, before, limit }: TicketQuery): Promise<Ticket[]> {
+    const search = q === undefined ? undefined : searchOf(q)
+    if (search === null) return []
+    const { where, values } = conditions({
+      'status = ?': status,
+      'priority = ?': priority,
+      'category = ?': category,
+      'platform = ?': platform,
+      'words @@ ?::tsquery': search,
+      'id < ?': before,
+    })
+    const rows = await ask(
+      pool,
+      `select ${TICKET} from tickets where ${where} order by id desc limit ${whole(limit)}`,
+      values,
+    )
+    return rows.map((row) => ticketOf(ticketRow(row)))
+  }
+
+  async function timeline(id: number): Promise<TimelineEntry[] | null> {
+    const row = await ticketRowOf(id)
+    if (row === null) return null
+    const [sources, entries] = await Promise.all([
+      ask(pool, 'select source from deliveries where id = $1', [row.delivery_id]),
+      ask(
+        pool,
+        `select kind, at, actor, delivery_id, changes, comment from timeline
+         where ticket_id = $1 and (changes <> '{}' or comment is not null or kind = 'erased') order by id`,
+        [id],
+      ),
+    ])
+    // Of a ticket made so long ago that its delivery was pruned, the source is not known any more.
+    const actor = String(sources[0]?.['source'] ?? 'unknown')
+    const { created_at: at, delivery_id: deliveryId } = row
+    return [{ kind: 'created', at, actor, deliveryId, changes: {}, comment: null }, ...entries.map(entryOf)]
+  }
+
+  async function deliveries({ outcome, source, before, limit }: DeliveryQuery): Promise<StoredDelivery[]> {
+    const { where, values } = conditions({ 'source = ?': source, 'outcome = ?': outcome, 'id < ?': before ?? NEWEST })
+    // Said again in the words of the indexes, which are of a part of the rows.
+    const hints = [
+      ...(source !== undefined && isRegistered(source) ? [REGISTERED] : []),
+      ...(outcome !== undefined && outcome !== 'created' ? [`outcome <> 'created'`] : []),
+    ]
+    const rows = await ask(
+      pool,
+      `select ${DELIVERY} from deliveries where ${[where, ...hints].join(' and ')} order by id desc limit ${whole(limit)}`,
+      values,
+    )
+    return rows.map(deliveryOf)
+  }
+
+  async function delivery(id: number): Promise<WholeDelivery | null> {
+    const [row] = await ask(pool, `select ${DELIVERY}, body, body_bytes, link from deliveries where id = $1`, [id])
+    return row === undefined ? null : wholeDelivery(row)
+  }
+
+  async function replayable({ outcome, source, after, limit }: ReplayQuery): Promise<number[]> {
+    const { where, values } = conditions({ 'outcome = ?': outcome, 'source = ?': source || undefined, 'id > ?': after })
+    const unmended = `not exists (
+      select 1 from deliveries r where r.replay_of = d.id and r.replay_of is not null and r.outcome <> 'rejected')`
+    const rows = await ask(
+      pool,
+      `select id from deliveries d where ${where} and replay_of is null ${outcome === 'rejected' ? `and ${unmended}` : ''}
+       order by id limit ${whole(limit)}`,
+      values,
+    )
+    return rows.map((row) => Number(row['id']))
+  }
+
+  async function lastOf(source: string, last: number): Promise<{ count: number; after: number }> {
+    const [row] = await ask(
+      pool,
+      `select count(*) as count, coalesce(min(id), 1) - 1 as after from
+         (select id from deliveries where source = $1 and ${REGISTERED} order by id desc limit $2) newest`,
+      [textual(source), last],
+    )
+    return { count: Number(row?.['count']), after: Number(row?.['after']) }
+  }
+
+  async function wholeOf(source: string, after: number, limit: number): Promise<WholeDelivery[]> {
+    const rows = await ask(
+      pool,
+      `select ${DELIVERY}, body, body_bytes, link from deliveries
+       where source = $1 and ${REGISTERED} and id > $2 order by id limit $3`,
+      [textual(source), after, limit],
+    )
+    return rows.map(wholeDelivery)
+  }
+
+  async function figures(): Promise<{ newestTicket: number; bytes: Record<string, number> }> {
+    const [row] = await ask(
+      pool,
+      `select (select coalesce(max(id), 0) from tickets) as newest, pg_total_relation_size('tickets') as tickets,
+         pg_total_relation_size('timeline') as timeline,
+         (select sum(pg_total_relation_size(relid))::bigint from pg_partition_tree('deliveries')) as deliveries`,
+    )
+    const bytes = ['tickets', 'timeline', 'deliveries'].map((name) => [name, Number(row?.[name])])
+    return { newestTicket: Number(row?.['newest']), bytes: Object.fromEntries(bytes) }
+  }
+
+  return { ticket, heldTicket, tickets, timeline, deliveries, delivery, replayable, lastOf, wholeOf, figures }
+}
+
+/** As a number of its own in the statement: a limit that is known lets the planner take the short way. */
+const whole = (limit: number) => String(Math.max(0, Math.trunc(limit)))
+
+const wholeDelivery = (row: Row): WholeDelivery => ({
+  ...deliveryOf(row),
+  body: bodyOf(row),
+  link: textOrNull(row['link']),
+})
