@@ -167,6 +167,23 @@ program
   .action(async (file: string, options) => (await import('./cli/backup.ts')).restore(file, options))
 
 program
+  .command('migrate')
+  .description('move the store of the data directory into the PostgreSQL of DATABASE_URL; the server has to be stopped')
+  .addOption(new Option('--from <engine>', 'where it is').choices(['sqlite']).default('sqlite'))
+  .addOption(new Option('--to <engine>', 'where it goes').choices(['postgres']).default('postgres'))
+  .option('--json', 'print the result as JSON')
+  .addHelpText(
+    'after',
+    '\nThe database has to be empty. Every row is read back and compared. Interrupted, it goes on where it was.',
+  )
+  .addHelpText('after', `\n${SETTINGS}`)
+  .addHelpText(
+    'after',
+    example(['DATABASE_URL=postgres://ticketflow@db.example.com/tickets ticketflow migrate --from sqlite --to postgres', '']),
+  )
+  .action(async (options) => (await import('./cli/migrate.ts')).migrate(options))
+
+program
   .command('drill')
   .description(
     'try it on this machine: kill a server of its own under load, again and again, and count what was lost or doubled',

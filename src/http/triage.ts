@@ -20,7 +20,13 @@ export const ShownTriage = Decision.extend({ similar: z.array(Similar) }).meta({
 const Feedback = z
   .strictObject({
     field: z.enum(TRIAGE_FIELDS),
-    value: z.string().trim().toLowerCase().min(1).max(200).describe('What it is; what was suggested, where that is right'),
+    value: z
+      .string()
+      .trim()
+      .toLowerCase()
+      .min(1)
+      .max(200)
+      .describe('What it is; what was suggested, where that is right'),
   })
   .refine(({ field, value }) => field !== 'priority' || isPriority(value), {
     path: ['value'],
@@ -77,7 +83,10 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
         params: Id,
         querystring: z.object({
           limit: z.coerce.number<string>().int().min(1).max(50).default(5),
-          solved: z.enum(['true', 'false']).optional().describe('Only those that are resolved or closed, or only others'),
+          solved: z
+            .enum(['true', 'false'])
+            .optional()
+            .describe('Only those that are resolved or closed, or only others'),
         }),
         response: { 200: z.object({ similar: z.array(Similar) }), ...Errors },
       },
@@ -119,7 +128,17 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
     },
     async ({ query: { weeks } }) => {
       const rows = await store.triage.accuracy(Date.now() - weeks * WEEK_MS)
-      return { accuracy: rows.map(({ sureRight, ...row }) => ({ ...row, sure_right: sureRight })) }
+      return {
+        accuracy: rows.map(({ field, value, week, tickets, right, sure, sureRight }) => ({
+          field,
+          value,
+          week,
+          tickets,
+          right,
+          sure,
+          sure_right: sureRight,
+        })),
+      }
     },
   )
 

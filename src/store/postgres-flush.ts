@@ -1,6 +1,8 @@
+import type { NewDecision } from '../core/decision.ts'
 import { type Client, query } from './postgres-connect.ts'
 import { bounded, column, identityHash, keyHash, storedBody, text } from './postgres-rows.ts'
 import type { Written } from './postgres-tables.ts'
+import type { Verdict } from './tables.ts'
 import { wordsOf } from './postgres-words.ts'
 import type { TicketRow } from './rows.ts'
 
@@ -10,7 +12,7 @@ import type { TicketRow } from './rows.ts'
  * identity that another node was quicker with is a unique violation.
  */
 export async function flush(client: Client, written: Written, node: string): Promise<void> {
-  const { inserted, updated, deliveries, answers, entries, forgotten, jobs } = written
+  const { inserted, updated, deliveries, answers, entries, forgotten, jobs, decisions, verdicts } = written
   await Promise.all([
     forgotten.length > 0 && forget(client, forgotten),
     deliveries.length > 0 && insertKeys(client, written, node),
@@ -20,6 +22,8 @@ export async function flush(client: Client, written: Written, node: string): Pro
     answers.size > 0 && keepAnswers(client, answers),
     entries.length > 0 && insertEntries(client, entries),
     jobs.length > 0 && addJobs(client, jobs),
+    ...decisions.map((decision) => insertDecision(client, decision)),
+    ...verdicts.map((verdict) => setVerdict(client, verdict)),
     deliveries.length > 0 && moveHead(client, written, node),
   ])
 }
@@ -78,12 +82,13 @@ const contentOf = (rows: readonly TicketRow[]) => [
   column(rows, (row) => row.updated_at),
   column(rows, (row) => row.resolved_at),
   column(rows, words),
+  column(rows, (row) => row.unsaid),
 ]
 
 const CONTENT = `id, title, description, category, priority, status, user_id, user_email, metadata, sent_updated_at,
-  sender_said, updated_at, resolved_at, words`
+  sender_said, updated_at, resolved_at, words, unsaid`
 const CONTENT_TYPES = `$1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-  $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[], $14::text[]`
+  $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::int[]`
 
 const vector = (from: string) => `array_to_tsvector(array_remove(string_to_array(${from}.words, ' '), ''))`
 
@@ -96,12 +101,12 @@ async function insertTickets(client: Client, rows: readonly TicketRow[]): Promis
     client,
     `insert into tickets (id, title, description, category, priority, status, user_id, user_email, metadata,
        sent_updated_at, sender_said, updated_at, resolved_at, platform, account, external_id, identity, fingerprint,
-       delivery_id, created_at, words)
+       delivery_id, created_at, unsaid, words)
      select id, title, description, category, priority, status, user_id, user_email, metadata, sent_updated_at,
        sender_said, updated_at, resolved_at, platform, account, external_id, identity, fingerprint, delivery_id,
-       created_at, ${vector('t')}
-     from unnest(${CONTENT_TYPES}, $15::text[], $16::text[], $17::text[], $18::text[], $19::text[], $20::bigint[],
-       $21::bigint[]) t (${CONTENT}, platform, account, external_id, identity, fingerprint, delivery_id, created_at)`,
+       created_at, unsaid, ${vector('t')}
+     from unnest(${CONTENT_TYPES}, $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[],
+       $22::bigint[]) t (${CONTENT}, platform, account, external_id, identity, fingerprint, delivery_id, created_at)`,
     [
       ...contentOf(sorted),
       column(sorted, (row) => row.platform),
@@ -121,7 +126,7 @@ async function updateTickets(client: Client, rows: readonly TicketRow[]): Promis
     `update tickets set title = t.title, description = t.description, category = t.category, priority = t.priority,
        status = t.status, user_id = t.user_id, user_email = t.user_email, metadata = t.metadata,
        sent_updated_at = t.sent_updated_at, sender_said = t.sender_said, updated_at = t.updated_at,
-       resolved_at = t.resolved_at, words = ${vector('t')}
+       resolved_at = t.resolved_at, unsaid = t.unsaid, words = ${vector('t')}
      from unnest(${CONTENT_TYPES}) t (${CONTENT}) where tickets.id = t.id`,
     contentOf(rows),
   )
@@ -192,6 +197,35 @@ async function insertEntries(client: Client, entries: Written['entries']): Promi
       column(entries, (entry) => (entry.comment === null ? null : JSON.stringify(entry.comment))),
       column(entries, (entry) => entry.commentKey && bounded(entry.commentKey)),
     ],
+  )
+}
+
+async function insertDecision(client: Client, { ticketId, cause, at, decision, seen }: NewDecision): Promise<void> {
+  const { category, priority } = decision
+  await query(
+    client,
+    `insert into triage (ticket_id, cause, decided_at, category, category_sure, priority, priority_sure, decision, seen)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      ticketId,
+      bounded(cause),
+      at,
+      category?.value ?? null,
+      category?.is_sure ?? false,
+      priority?.value ?? null,
+      priority?.is_sure ?? false,
+      JSON.stringify(decision),
+      seen,
+    ],
+  )
+}
+
+async function setVerdict(client: Client, { ticketId, field, value, at, actor }: Verdict): Promise<void> {
+  await query(
+    client,
+    `insert into verdicts (ticket_id, field, value, at, actor) values ($1, $2, $3, $4, $5)
+     on conflict (ticket_id, field) do update set value = excluded.value, at = excluded.at, actor = excluded.actor`,
+    [ticketId, field, value, at, actor],
   )
 }
 

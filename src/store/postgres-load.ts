@@ -92,6 +92,7 @@ export const NOTHING: Loaded = {
   comments: new Set(),
   played: new Map(),
   told: new Map(),
+  causes: new Set(),
   ticketIds: [],
   deliveryIds: [],
 }
@@ -125,7 +126,7 @@ export async function load(client: Client, scope: Scope): Promise<Omit<Loaded, '
       scope.fingerprints,
     ),
   ])
-  return { tickets, keys, answers, fingerprints, comments, played, told }
+  return { ...NOTHING, tickets, keys, answers, fingerprints, comments, played, told }
 }
 
 const ticketsOf = (answer: string | null) => ticketsIn(answer).map(([, ticketId]) => ticketId)
@@ -244,4 +245,10 @@ async function loadAnswers(
     [keyed, tickets, fingerprints, fingerprints],
   )
   return new Map(rows.map((row) => [Number(row['id']), textOrNull(row['answer'])]))
+}
+
+/** The causes that are decided of these tickets, which are locked. */
+export async function loadCauses(client: Client, tickets: number[]): Promise<{ causes: ReadonlySet<string> }> {
+  const rows = await query(client, 'select ticket_id, cause from triage where ticket_id = any($1::bigint[])', [tickets])
+  return { causes: new Set(rows.map((row) => entryKey(Number(row['ticket_id']), String(row['cause'])))) }
 }

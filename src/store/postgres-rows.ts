@@ -6,7 +6,7 @@ import type { Row } from './postgres-connect.ts'
 import type { Kept } from './tables.ts'
 
 export const TICKET = `id, title, description, category, priority, status, user_id, user_email, metadata, platform, account,
-  external_id, sent_updated_at, sender_said, fingerprint, delivery_id, created_at, updated_at, resolved_at`
+  external_id, sent_updated_at, sender_said, fingerprint, delivery_id, created_at, updated_at, resolved_at, unsaid`
 
 /** All that a transaction loaded before the rules run: what is there of whatever its submissions may touch. */
 export type Loaded = {
@@ -21,6 +21,8 @@ export type Loaded = {
   played: ReadonlyMap<number, Played[]>
   /** The deliveries on a ticket's timeline, of tickets that a replay may change. */
   told: ReadonlyMap<number, number[]>
+  /** Causes that are decided, by entryKey. */
+  causes: ReadonlySet<string>
   ticketIds: number[]
   deliveryIds: number[]
 }

@@ -18,12 +18,16 @@ const LOCK_MS = 3_000
  * Brings the database's schema up to date, and that of the job engine; one of many nodes does it, the others wait.
  * Throws StoreError where the database cannot be used.
  */
-export async function prepareDatabase(url: string, { node, now }: { node: string; now: number }): Promise<void> {
+export async function prepareDatabase(
+  url: string,
+  { node, now, isImport = false }: { node: string; now: number; isImport?: boolean },
+): Promise<void> {
   try {
     await withSchemaLock(url, async (client) => {
       await assertFit(client)
       await migrate(client)
       await runMigrations({ connectionString: url, logger: new Logger(() => () => {}), noHandleSignals: true })
+      if (!isImport) await assertWhole(client)
       await makeParts(client, now)
       await client.query('insert into nodes (id) values ($1) on conflict do nothing', [node])
     })
@@ -63,6 +67,13 @@ async function assertFit(client: pg.Client): Promise<void> {
     throw new StoreError(`The database has the encoding ${String(server?.['encoding'])}; make one with UTF8`)
   }
   if (server['standby'] === true) throw new StoreError('The database is a standby that only reads; name its primary')
+}
+
+/** Half a store is not to be served. */
+async function assertWhole(client: pg.Client): Promise<void> {
+  const { rows } = await client.query('select 1 from imports where finished_at is null')
+  if (rows.length === 0) return
+  throw new StoreError('A store is being moved into the database and is not all there: run `ticketflow migrate` again')
 }
 
 async function migrate(client: pg.Client): Promise<void> {

@@ -1,9 +1,10 @@
 import type { AuditEntry } from '../core/audit.ts'
+import type { NewDecision } from '../core/decision.ts'
 import type { Stored, StoredDraft } from '../core/merge.ts'
 import type { Ticket } from '../core/ticket.ts'
 import { bounded, entryKey, identityHash, keyHash, type Loaded, type NewRow, text } from './postgres-rows.ts'
 import type { TicketRow } from './rows.ts'
-import type { NewEntry, Tables } from './tables.ts'
+import type { NewEntry, Tables, Verdict } from './tables.ts'
 
 /** What the rules wrote, to be flushed. */
 export type Written = {
@@ -16,6 +17,8 @@ export type Written = {
   /** Of entries that were there. */
   forgotten: { ticketId: number; fingerprint: string }[]
   jobs: number[]
+  decisions: NewDecision[]
+  verdicts: Verdict[]
   /** How many of the numbers were taken. */
   ticketIds: number
 }
@@ -36,6 +39,8 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
     entries: [],
     forgotten: [],
     jobs: [],
+    decisions: [],
+    verdicts: [],
     ticketIds: 0,
   }
   const tickets = new Map(loaded.tickets.map((row) => [row.id, row]))
@@ -60,7 +65,7 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
   function insertTicket(
     ticket: Ticket,
     draft: StoredDraft,
-    { deliveryId, fingerprint }: { deliveryId: number; fingerprint: string | null },
+    { deliveryId, fingerprint, unsaid }: { deliveryId: number; fingerprint: string | null; unsaid: number },
   ): boolean {
     const { platform, account, externalId } = draft
     const identity = externalId === null ? null : identityHash(platform, account, externalId)
@@ -77,6 +82,7 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
       fingerprint: externalId === null ? null : fingerprint,
       delivery_id: deliveryId,
       created_at: ticket.createdAt,
+      unsaid,
     }
     written.ticketIds += 1
     written.inserted.set(ticket.id, row)
@@ -85,11 +91,11 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
     return true
   }
 
-  function updateTicket({ ticket, said, sentUpdatedAt }: Stored): void {
+  function updateTicket({ ticket, said, sentUpdatedAt }: Stored, unsaid: number | null): void {
     const before = tickets.get(ticket.id)
     if (before === undefined) throw new Error(`ticket ${ticket.id} was not loaded`)
     const saidText = Object.keys(said).length === 0 ? null : JSON.stringify(said)
-    const row = { ...before, ...contentOf(ticket), sent_updated_at: sentUpdatedAt, sender_said: saidText }
+    const row = { ...before, ...contentOf(ticket), sent_updated_at: sentUpdatedAt, sender_said: saidText, unsaid }
     tickets.set(ticket.id, row)
     const into = written.inserted.has(ticket.id) ? written.inserted : written.updated
     into.set(ticket.id, row)
@@ -165,6 +171,12 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
     else written.entries[now] = { ...entry, fingerprint: null }
   }
 
+  function addDecision(decision: NewDecision): boolean {
+    if (loaded.causes.has(entryKey(decision.ticketId, bounded(decision.cause)))) return false
+    written.decisions.push(decision)
+    return true
+  }
+
   const tables: Tables = {
     nextTicket,
     nextDelivery,
@@ -185,6 +197,8 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
     hasComment: (ticketId, key) => comments.has(entryKey(ticketId, bounded(key))),
     entryByFingerprint: (ticketId, fingerprint) => fingerprints.get(entryKey(ticketId, bounded(fingerprint))),
     forgetFingerprint,
+    addDecision,
+    setVerdict: (verdict) => written.verdicts.push(verdict),
   }
   return { tables, written }
 }

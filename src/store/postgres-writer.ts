@@ -1,14 +1,16 @@
 import { AppError } from '../core/errors.ts'
+import type { NewDecision } from '../core/decision.ts'
 import type { Remap } from '../core/rederive.ts'
 import { wellFormed } from '../core/text.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { type Client, fault, isConflict, isOutage, type Pool, query, transaction } from './postgres-connect.ts'
 import { flush } from './postgres-flush.ts'
-import { load, lockTickets, NOTHING, type Scope, scopeOf } from './postgres-load.ts'
+import { load, loadCauses, lockTickets, NOTHING, type Scope, scopeOf } from './postgres-load.ts'
 import { OutOfNumbers, workingSet, type Written } from './postgres-tables.ts'
 import type { Loaded } from './postgres-rows.ts'
 import type { Submission } from './store.ts'
 import { createRules, type Settled } from './submissions.ts'
+import type { Verdict } from './tables.ts'
 
 /** How often a group is tried when other nodes were quicker with a key, an identity or a lock. */
 const ATTEMPTS = 5
@@ -88,11 +90,25 @@ export function createPostgresWriter(pool: Pool, node: string) {
     return changing(ids, (rules) => remaps.filter((one) => rules.remap(cleaned(one), by)).length)
   }
 
-  async function changing<T>(ids: number[], work: (rules: ReturnType<typeof createRules>) => T): Promise<T> {
+  /** See tickets.ts. The ticket's row is locked, so that a cause which is not decided then stays so until the commit. */
+  function decide(decision: NewDecision): Promise<'decided' | 'repeated' | 'gone'> {
+    return changing([decision.ticketId], (rules) => rules.decide(cleaned(decision)), loadCauses)
+  }
+
+  function judge(verdict: Verdict): Promise<boolean> {
+    return changing([verdict.ticketId], (rules) => rules.judge(cleaned(verdict)))
+  }
+
+  async function changing<T>(
+    ids: number[],
+    work: (rules: ReturnType<typeof createRules>) => T,
+    loadMore: (client: Client, ids: number[]) => Promise<Partial<Loaded>> = () => Promise.resolve({}),
+  ): Promise<T> {
     try {
       return await retrying(() =>
         transaction(pool, async (client) => {
-          const { tables, written } = workingSet({ ...NOTHING, tickets: await lockTickets(client, ids) })
+          const tickets = await lockTickets(client, ids)
+          const { tables, written } = workingSet({ ...NOTHING, tickets, ...(await loadMore(client, ids)) })
           const result = work(createRules(tables, { delivery: 0, link: '' }))
           await flush(client, written, node)
           return result
@@ -103,7 +119,7 @@ export function createPostgresWriter(pool: Pool, node: string) {
     }
   }
 
-  return { submit, changeTicket, remap }
+  return { submit, changeTicket, decide, judge, remap }
 }
 
 type Author = { at: number; actor: string }

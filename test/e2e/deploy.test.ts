@@ -56,7 +56,10 @@ test('the service runs what npm start runs, with settings that the program knows
 test('the nodes of the compose file have settings that the program knows, and the balancer sends a ticket once', () => {
   const compose = read('examples/compose.yaml')
   const pairs = [...compose.matchAll(/\b(DATABASE_URL|TICKETFLOW_\w+): ([^\n}]*(?:\$\{[^}]*\}[^\n}]*)?)/g)]
-  const filled = pairs.map(([, name = '', value = '']) => [name, value.replaceAll(/\$\{[^}]*\}/g, 'x'.repeat(32)).trim()])
+  const filled = pairs.map(([, name = '', value = '']) => [
+    name,
+    value.replaceAll(/\$\{[^}]*\}/g, 'x'.repeat(32)).trim(),
+  ])
   expect(filled.map(([name]) => name)).toEqual(expect.arrayContaining(['DATABASE_URL', 'TICKETFLOW_ROLE']))
   expect(readConfig(Object.fromEntries(filled))).toMatchObject({ role: 'worker', trustedProxies: ['172.30.0.0/24'] })
   expect(compose).toContain('retry-on conn-failure\n')
