@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { example, seconds, SETTINGS, whole } from './cli/options.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
@@ -179,7 +179,10 @@ program
   .addHelpText('after', `\n${SETTINGS}`)
   .addHelpText(
     'after',
-    example(['DATABASE_URL=postgres://ticketflow@db.example.com/tickets ticketflow migrate --from sqlite --to postgres', '']),
+    example([
+      'DATABASE_URL=postgres://ticketflow@db.example.com/tickets ticketflow migrate --from sqlite --to postgres',
+      '',
+    ]),
   )
   .action(async (options) => (await import('./cli/migrate.ts')).migrate(options))
 

@@ -39,6 +39,8 @@ function tell({ resumed, tables }: Transfer, seconds: number): void {
     ['table', 'rows', 'SHA-256 of all of them'],
     tables.map(({ name, rows: own, sha256 }) => ({ state: 'ok', cells: [name, own.toLocaleString('en-US'), sha256] })),
   )
-  print('\nThe files are as they were. Start the server with DATABASE_URL and this data directory: it is the same node,')
+  print(
+    '\nThe files are as they were. Start the server with DATABASE_URL and this data directory: it is the same node,',
+  )
   print('and its keys for receipts and for the secrets of sources are in there.')
 }

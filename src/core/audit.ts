@@ -99,35 +99,43 @@ export const isErased = (entry: Personal) =>
   (Object.keys(ERASED) as (keyof Personal)[]).every((field) => entry[field] === ERASED[field])
 
 /** The newest link at some time. Kept elsewhere, it proves later that the log up to there is still the same. */
-export type Checkpoint = { deliveryId: number; receivedAt: number; link: string }
+export type Checkpoint = {
+  deliveryId: number
+  receivedAt: number
+  link: string
+  /** Whose chain it is of, where several nodes write to one store. */
+  node?: string
+}
 
 /** As JSON, everywhere the same. */
-export const checkpointJson = ({ deliveryId, receivedAt, link }: Checkpoint) => ({
+export const checkpointJson = ({ deliveryId, receivedAt, link, node }: Checkpoint) => ({
   delivery_id: deliveryId,
   received_at: new Date(receivedAt).toISOString(),
   link,
+  ...(node !== undefined && { node }),
 })
 
 /** As one line, for a file to which one is added now and then. */
-export const checkpointLine = ({ deliveryId, receivedAt, link }: Checkpoint) =>
-  `ticketflow-audit ${deliveryId} ${new Date(receivedAt).toISOString()} ${link}`
+export const checkpointLine = ({ deliveryId, receivedAt, link, node }: Checkpoint) =>
+  `ticketflow-audit ${deliveryId} ${new Date(receivedAt).toISOString()} ${link}${node === undefined ? '' : ` ${node}`}`
 
-const LINE = /^\s*ticketflow-audit ([1-9]\d{0,15}) (\S+) ([0-9a-f]{64})\s*$/
+const LINE = /^\s*ticketflow-audit ([1-9]\d{0,15}) (\S+) ([0-9a-f]{64})(?: ([A-Za-z0-9][\w.-]{0,63}))?\s*$/
 
 /** Every checkpoint in a text: lines of checkpointLine, or one checkpoint as JSON. Null when something in it is none. */
 export function checkpointsIn(text: string): Checkpoint[] | null {
   const lines = text.trimStart().startsWith('{') ? [lineOfJson(text)] : text.split('\n').filter((line) => line.trim())
-  const found = lines.map((line) => {
-    const [, id, time = '', link] = LINE.exec(line) ?? []
-    return { deliveryId: Number(id), receivedAt: Date.parse(time), link: link ?? '' }
+  const found = lines.map((line): Checkpoint => {
+    const [, id, time = '', link = '', node] = LINE.exec(line) ?? []
+    const checkpoint = { deliveryId: Number(id), receivedAt: Date.parse(time), link }
+    return node === undefined ? checkpoint : Object.assign(checkpoint, { node })
   })
   return found.length === 0 || found.some((one) => one.link === '' || Number.isNaN(one.receivedAt)) ? null : found
 }
 
 function lineOfJson(text: string): string {
   try {
-    const { delivery_id: id, received_at: time, link } = JSON.parse(text) as Record<string, unknown>
-    return `ticketflow-audit ${String(id)} ${String(time)} ${String(link)}`
+    const { delivery_id: id, received_at: time, link, node } = JSON.parse(text) as Record<string, unknown>
+    return `ticketflow-audit ${String(id)} ${String(time)} ${String(link)}${node === undefined ? '' : ` ${String(node)}`}`
   } catch {
     return ''
   }

@@ -37,10 +37,11 @@ export type AuditReport = {
  */
 export async function verifyAudit(
   reader: AuditReader,
-  options: { checkpoints?: Checkpoint[]; onProgress?: (done: number, total: number) => void } = {},
+  options: { node?: string; checkpoints?: Checkpoint[]; onProgress?: (done: number, total: number) => void } = {},
 ): Promise<AuditReport> {
-  const { checkpoints = [], onProgress } = options
-  const start = await reader.auditStart()
+  const { checkpoints = [], onProgress, node } = options
+  const start = await reader.auditStart(node)
+  const named = start.node === undefined ? {} : { node: start.node }
   const report: AuditReport = {
     rows: 0,
     first: null,
@@ -55,7 +56,7 @@ export async function verifyAudit(
   let at = start.anchor
   let isDone = report.fault !== null
   while (!isDone) {
-    const { anchor, rows } = await reader.auditPage(at.deliveryId, PAGE)
+    const { anchor, rows } = await reader.auditPage(at.deliveryId, PAGE, node)
     if (anchor.deliveryId > at.deliveryId) {
       at = start.anchor = anchor // retention has overtaken; what it left begins here
       continue
@@ -63,10 +64,10 @@ export async function verifyAudit(
     const covered = rows.filter(({ id }) => id <= start.newest)
     isDone = covered.length < PAGE
     for (const row of covered) {
-      const fault = (await faultOf(reader, at, row)) ?? faultAgainst(wanted.get(row.id), row)
+      const fault = (await faultOf({ reader, node }, at, row)) ?? faultAgainst(wanted.get(row.id), row)
       if (fault !== null) return { ...report, fault }
       at = { deliveryId: row.id, link: row.link ?? '' }
-      note(report, { deliveryId: row.id, receivedAt: row.receivedAt, link: at.link })
+      note(report, { deliveryId: row.id, receivedAt: row.receivedAt, link: at.link, ...named })
       if (row.seal !== null) report.erased += 1
       report.proven += wanted.get(row.id)?.length ?? 0
       wanted.delete(row.id)
@@ -95,9 +96,13 @@ function faultBefore({ anchor, newest, before }: AuditStart): Fault | null {
   return { deliveryId: newest + 1, kind: 'removed', detail }
 }
 
-async function faultOf(reader: AuditReader, before: Anchor, row: AuditRow): Promise<Fault | null> {
+async function faultOf(
+  { reader, node }: { reader: AuditReader; node: string | undefined },
+  before: Anchor,
+  row: AuditRow,
+): Promise<Fault | null> {
   const { id, seal } = row
-  if (!follows(row, before.link, id)) return diagnose(before, row, (await reader.auditPage(id, SEARCHED)).rows)
+  if (!follows(row, before.link, id)) return diagnose(before, row, (await reader.auditPage(id, SEARCHED, node)).rows)
   if (seal !== null && (row.salt !== null || !isErased(row))) {
     return changed(id, `What delivery ${id} said of a person was erased, and something else stands there now`)
   }

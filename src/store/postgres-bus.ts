@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
-import pg from 'pg'
+import { Client } from 'pg'
 
 import { ask, clientConfig, type Pool } from './postgres-connect.ts'
 
@@ -29,15 +29,17 @@ export type Bus = {
 export async function openBus(url: string, pool: Pool): Promise<Bus> {
   const self = randomUUID()
   const topics = new Map<string, Set<Listener>>()
-  let client: pg.Client | null = null
+  let client: Client | null = null
   let timer: NodeJS.Timeout | undefined
   let pause = FIRST_PAUSE_MS
   let isClosed = false
 
   const tell = (topic: string, message: string | null) => topics.get(topic)?.forEach((listener) => listener(message))
 
+  const tellAll = () => topics.forEach((_listeners, topic) => tell(topic, null))
+
   async function connect(): Promise<void> {
-    const made = new pg.Client(clientConfig(url, 'ticketflow events'))
+    const made = new Client(clientConfig(url, 'ticketflow events'))
     let isLost = false
     const lose = () => {
       if (isLost) return
@@ -66,7 +68,7 @@ export async function openBus(url: string, pool: Pool): Promise<Bus> {
     watch(made, lose)
   }
 
-  function watch(watched: pg.Client, lose: () => void): void {
+  function watch(watched: Client, lose: () => void): void {
     const beat = setInterval(() => {
       if (client !== watched) return clearInterval(beat)
       const late = setTimeout(lose, ALIVE_MS)
@@ -84,9 +86,7 @@ export async function openBus(url: string, pool: Pool): Promise<Bus> {
   function again(): void {
     if (isClosed) return
     timer = setTimeout(() => {
-      connect().then(() => {
-        for (const topic of topics.keys()) tell(topic, null)
-      }, again)
+      connect().then(tellAll, again)
     }, pause)
     timer.unref()
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS)

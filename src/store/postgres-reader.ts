@@ -1,6 +1,6 @@
 import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
-import { ask, type Pool, type Row } from './postgres-connect.ts'
+import { ask, askPlanned, type Pool, type Row } from './postgres-connect.ts'
 import { bodyOf, TICKET } from './postgres-rows.ts'
 import { searchOf } from './postgres-words.ts'
 import { DELIVERY, deliveryOf, entryOf, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
@@ -15,15 +15,19 @@ const isRegistered = (source: string) => !source.startsWith('key:') && source !=
 /** No text of the database holds a NUL, so that a question with one in it finds nothing. */
 const textual = (value: string) => value.replaceAll('\0', '\u{FFFD}')
 
-/** A condition for each part of a question that was given. */
-function conditions(given: Record<string, string | number | undefined>): { where: string; values: unknown[] } {
+/** A condition for each part of a question that was given; the limit is the last value. */
+function conditions(
+  limit: number,
+  given: Record<string, string | number | undefined>,
+): { where: string; last: string; values: unknown[] } {
   const values: unknown[] = []
   const where = Object.entries(given).flatMap(([condition, value]) => {
     if (value === undefined) return []
     values.push(typeof value === 'string' ? textual(value) : value)
     return condition.replace('?', `$${values.length}`)
   })
-  return { where: where.length === 0 ? 'true' : where.join(' and '), values }
+  values.push(limit)
+  return { where: ['true', ...where].join(' and '), last: `$${values.length}`, values }
 }
 
 /** All questions to the store, answered over connections of their own. */
@@ -46,7 +50,7 @@ export function createPostgresReader(pool: Pool) {
   async function tickets({ status, priority, category, platform, q, before, limit }: TicketQuery): Promise<Ticket[]> {
     const search = q === undefined ? undefined : searchOf(q)
     if (search === null) return []
-    const { where, values } = conditions({
+    const { where, last, values } = conditions(limit, {
       'status = ?': status,
       'priority = ?': priority,
       'category = ?': category,
@@ -54,9 +58,9 @@ export function createPostgresReader(pool: Pool) {
       'words @@ ?::tsquery': search,
       'id < ?': before,
     })
-    const rows = await ask(
+    const rows = await askPlanned(
       pool,
-      `select ${TICKET} from tickets where ${where} order by id desc limit ${whole(limit)}`,
+      `select ${TICKET} from tickets where ${where} order by id desc limit ${last}`,
       values,
     )
     return rows.map((row) => ticketOf(ticketRow(row)))
@@ -81,15 +85,19 @@ export function createPostgresReader(pool: Pool) {
   }
 
   async function deliveries({ outcome, source, before, limit }: DeliveryQuery): Promise<StoredDelivery[]> {
-    const { where, values } = conditions({ 'source = ?': source, 'outcome = ?': outcome, 'id < ?': before ?? NEWEST })
+    const { where, last, values } = conditions(limit, {
+      'source = ?': source,
+      'outcome = ?': outcome,
+      'id < ?': before ?? NEWEST,
+    })
     // Said again in the words of the indexes, which are of a part of the rows.
     const hints = [
       ...(source !== undefined && isRegistered(source) ? [REGISTERED] : []),
       ...(outcome !== undefined && outcome !== 'created' ? [`outcome <> 'created'`] : []),
     ]
-    const rows = await ask(
+    const rows = await askPlanned(
       pool,
-      `select ${DELIVERY} from deliveries where ${[where, ...hints].join(' and ')} order by id desc limit ${whole(limit)}`,
+      `select ${DELIVERY} from deliveries where ${[where, ...hints].join(' and ')} order by id desc limit ${last}`,
       values,
     )
     return rows.map(deliveryOf)
@@ -101,13 +109,17 @@ export function createPostgresReader(pool: Pool) {
   }
 
   async function replayable({ outcome, source, after, limit }: ReplayQuery): Promise<number[]> {
-    const { where, values } = conditions({ 'outcome = ?': outcome, 'source = ?': source || undefined, 'id > ?': after })
+    const { where, last, values } = conditions(limit, {
+      'outcome = ?': outcome,
+      'source = ?': source || undefined,
+      'id > ?': after,
+    })
     const unmended = `not exists (
       select 1 from deliveries r where r.replay_of = d.id and r.replay_of is not null and r.outcome <> 'rejected')`
-    const rows = await ask(
+    const rows = await askPlanned(
       pool,
       `select id from deliveries d where ${where} and replay_of is null ${outcome === 'rejected' ? `and ${unmended}` : ''}
-       order by id limit ${whole(limit)}`,
+       order by id limit ${last}`,
       values,
     )
     return rows.map((row) => Number(row['id']))
@@ -146,9 +158,6 @@ export function createPostgresReader(pool: Pool) {
 
   return { ticket, heldTicket, tickets, timeline, deliveries, delivery, replayable, lastOf, wholeOf, figures }
 }
-
-/** As a number of its own in the statement: a limit that is known lets the planner take the short way. */
-const whole = (limit: number) => String(Math.max(0, Math.trunc(limit)))
 
 const wholeDelivery = (row: Row): WholeDelivery => ({
   ...deliveryOf(row),

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
 import { Logger, runMigrations } from 'graphile-worker'
-import pg from 'pg'
+import { Client } from 'pg'
 
 import { clientConfig, type Row } from './postgres-connect.ts'
 import { StoreError } from './sqlite-files.ts'
@@ -44,8 +44,8 @@ function reasonOf(cause: unknown): string {
 }
 
 /** Runs what only one node at a time may do, over a connection of its own that waits as long as it takes. */
-async function withSchemaLock<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client(clientConfig(url, 'ticketflow schema'))
+async function withSchemaLock<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client(clientConfig(url, 'ticketflow schema'))
   client.on('error', () => {}) // the question that waits says so
   await client.connect()
   try {
@@ -56,7 +56,7 @@ async function withSchemaLock<T>(url: string, work: (client: pg.Client) => Promi
   }
 }
 
-async function assertFit(client: pg.Client): Promise<void> {
+async function assertFit(client: Client): Promise<void> {
   const { rows } = await client.query<Row>(
     `select current_setting('server_version_num')::int as version, current_setting('server_encoding') as encoding,
        pg_is_in_recovery() as standby`,
@@ -70,13 +70,13 @@ async function assertFit(client: pg.Client): Promise<void> {
 }
 
 /** Half a store is not to be served. */
-async function assertWhole(client: pg.Client): Promise<void> {
+async function assertWhole(client: Client): Promise<void> {
   const { rows } = await client.query('select 1 from imports where finished_at is null')
   if (rows.length === 0) return
   throw new StoreError('A store is being moved into the database and is not all there: run `ticketflow migrate` again')
 }
 
-async function migrate(client: pg.Client): Promise<void> {
+async function migrate(client: Client): Promise<void> {
   await client.query(`
     create table if not exists ticketflow_schema (
       version integer primary key, name text not null, applied_at timestamptz not null default now())`)
@@ -101,7 +101,7 @@ async function migrate(client: pg.Client): Promise<void> {
   }
 }
 
-async function inTransaction(client: pg.Client, work: () => Promise<void>): Promise<void> {
+async function inTransaction(client: Client, work: () => Promise<void>): Promise<void> {
   await client.query('begin')
   try {
     await work()
@@ -117,14 +117,14 @@ export async function makePartsAhead(url: string, now: number): Promise<void> {
   await withSchemaLock(url, (client) => makeParts(client, now))
 }
 
-async function makeParts(client: pg.Client, now: number): Promise<void> {
+async function makeParts(client: Client, now: number): Promise<void> {
   const date = new Date(now)
   for (let ahead = 0; ahead <= MONTHS_AHEAD; ahead += 1) {
     await makePart(client, date.getUTCFullYear(), date.getUTCMonth() + ahead)
   }
 }
 
-async function makePart(client: pg.Client, year: number, month: number): Promise<void> {
+async function makePart(client: Client, year: number, month: number): Promise<void> {
   const [from, to] = [Date.UTC(year, month), Date.UTC(year, month + 1)]
   const name = partName(from)
   const { rows } = await client.query<Row>('select to_regclass($1) is not null as there', [name])

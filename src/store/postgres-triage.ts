@@ -90,5 +90,5 @@ const accuracyFor = (field: TriageField) => `
   from verdicts v
   join triage d on d.id = (
     select max(id) from triage where ticket_id = v.ticket_id and decided_at <= v.at and ${field} is not null)
-  where v.field = '${field}' and v.at >= $1 group by 1, 2 order by 2, 1 collate "C"`
+  where v.field = '${field}' and v.at >= $1 group by 1, 2 order by 2, v.value collate "C"`
 const ACCURACY = { category: accuracyFor('category'), priority: accuracyFor('priority') }

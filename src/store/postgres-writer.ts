@@ -126,29 +126,30 @@ type Author = { at: number; actor: string }
 
 const BUSY = 'Others were changing the same; send this one again'
 
-/** Runs the rules over the group. One that is at fault is left out, and what it wrote with it. */
+/** Runs the rules over the group: once more when one is at fault, without it and what it wrote. */
 function settleAll(
   submissions: readonly Submission[],
   loaded: Loaded,
   link: string,
 ): { settled: Settled[]; written: Written } {
-  const faults = new Map<number, Error>()
+  const faults = new Map<Submission, Error>()
   for (;;) {
     const { tables, written } = workingSet(loaded)
     const rules = createRules(tables, { delivery: 0, link })
-    let index = 0
-    try {
-      const settled: Settled[] = []
-      for (; index < submissions.length; index += 1) {
-        const submission = submissions[index]
-        const error = faults.get(index)
-        if (error !== undefined) settled.push({ error })
-        else if (submission !== undefined) settled.push(rules.settle(submission))
+    const settled = submissions.map((submission): Settled | null => {
+      const error = faults.get(submission)
+      return error === undefined ? attempt(submission) : { error }
+    })
+    if (!settled.includes(null)) return { settled: settled.flatMap((one) => one ?? []), written }
+
+    function attempt(submission: Submission): Settled | null {
+      try {
+        return rules.settle(submission)
+      } catch (error) {
+        if (error instanceof OutOfNumbers || faults.size >= FAULTY) throw error
+        faults.set(submission, asError(error))
+        return null
       }
-      return { settled, written }
-    } catch (error) {
-      if (error instanceof OutOfNumbers || faults.size >= FAULTY) throw error
-      faults.set(index, asError(error))
     }
   }
 }

@@ -118,6 +118,7 @@ export function openAudit(directory: string): AuditReader & { close: () => void 
       )
     })
     return {
+      auditNodes: async () => [''],
       checkpoint: async () => saying(queries.checkpoint),
       auditStart: async () => saying(queries.auditStart),
       auditPage: async (after, limit) => saying(() => queries.auditPage(after, limit)),

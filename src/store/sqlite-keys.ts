@@ -1,23 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-import { z } from 'zod'
-
-import { type ApiKey, SCOPES } from '../core/key.ts'
+import { keyOf } from './key-rows.ts'
 import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createWatch, type Watch } from './sqlite-watch.ts'
 import type { KeyStore } from './store.ts'
-
-const KeyRow = z.object({
-  id: z.string(),
-  hash: z.string(),
-  name: z.string(),
-  scopes: z.string().transform((words) => z.array(z.enum(SCOPES)).parse(words.split(' '))),
-  rate: z.number().nullable(),
-  created_at: z.number(),
-  expires_at: z.number().nullable(),
-  revoked_at: z.number().nullable(),
-  last_used_at: z.number().nullable(),
-})
 
 /** The API keys of a store. Short commits of their own, because the command line makes keys while the server runs. */
 export function createKeys(db: DatabaseSync, watch: Watch): KeyStore {
@@ -53,21 +39,6 @@ export function createKeys(db: DatabaseSync, watch: Watch): KeyStore {
       }
     },
     onKeysChanged: watch.subscribe,
-  }
-}
-
-function keyOf(row: unknown): ApiKey {
-  const key = KeyRow.parse(row)
-  return {
-    id: key.id,
-    hash: key.hash,
-    name: key.name,
-    scopes: key.scopes,
-    rate: key.rate,
-    createdAt: key.created_at,
-    expiresAt: key.expires_at,
-    revokedAt: key.revoked_at,
-    lastUsedAt: key.last_used_at,
   }
 }
 

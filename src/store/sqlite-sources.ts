@@ -1,30 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-import { z } from 'zod'
-
 import { AppError } from '../core/errors.ts'
-import type { Source, SourceSettings } from '../core/source.ts'
+import { sourceOf } from './key-rows.ts'
 import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createWatch, type Watch } from './sqlite-watch.ts'
 import { isDiskFault } from './sqlite-writer.ts'
 import type { SourceStore } from './store.ts'
-
-const SecretRow = z.object({
-  id: z.string(),
-  sealed: z.string(),
-  createdAt: z.number(),
-  expiresAt: z.number().nullable(),
-})
-
-const SourceRow = z.object({
-  id: z.string(),
-  settings: z.string(),
-  secrets: z.string().transform((json) => z.array(SecretRow).parse(JSON.parse(json))),
-  created_at: z.number(),
-  updated_at: z.number(),
-  disabled_at: z.number().nullable(),
-  deleted_at: z.number().nullable(),
-})
 
 /** The sources of a store. Short commits of their own, because the command line changes them while the server runs. */
 export function createSourceStore(db: DatabaseSync, watch: Watch): SourceStore {
@@ -65,19 +46,6 @@ export function createSourceStore(db: DatabaseSync, watch: Watch): SourceStore {
       ),
     removeSource: (id, at) => change(() => sql.remove.run(at, id)),
     onSourcesChanged: watch.subscribe,
-  }
-}
-
-function sourceOf(row: unknown): Source {
-  const source = SourceRow.parse(row)
-  return {
-    id: source.id,
-    settings: JSON.parse(source.settings) as SourceSettings, // written by this file alone, from what a schema has read
-    secrets: source.secrets,
-    createdAt: source.created_at,
-    updatedAt: source.updated_at,
-    disabledAt: source.disabled_at,
-    deletedAt: source.deleted_at,
   }
 }
 

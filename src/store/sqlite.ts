@@ -111,6 +111,7 @@ export async function openSqliteStore(options: {
       replayable: (query) => reader.replayable(query),
       lastOf: (source, last) => reader.lastOf(source, last),
       wholeOf: (source, after, limit) => reader.wholeOf(source, after, limit),
+      auditNodes: async () => [''],
       checkpoint: () => reader.checkpoint(),
       auditPage: (after, limit) => reader.auditPage(after, limit),
       auditStart: () => reader.auditStart(),

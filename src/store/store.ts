@@ -159,16 +159,21 @@ export type AuditStart = {
   anchor: Anchor
   /** 0 when there is no row. */
   newest: number
+  /** Whose chain it is, where a store has several. */
+  node?: string
   /** Rows up to the anchor's: how many, the first of all and the first with a link, which none should have. */
   before: { rows: number; first: number | null; firstLinked: number | null }
 }
 
+/** Each node that writes to a store has a chain of its own; a question that names none is about the one who answers. */
 export type AuditReader = {
+  /** Every node that has a chain here. The embedded store has one writer, which has no name: ''. */
+  auditNodes: () => Promise<string[]>
   /** The newest link; null when no delivery has one. */
-  checkpoint: () => Promise<Checkpoint | null>
-  auditStart: () => Promise<AuditStart>
+  checkpoint: (node?: string) => Promise<Checkpoint | null>
+  auditStart: (node?: string) => Promise<AuditStart>
   /** Rows after this id, oldest first, and the anchor as it was at the same moment. */
-  auditPage: (after: number, limit: number) => Promise<{ anchor: Anchor; rows: AuditRow[] }>
+  auditPage: (after: number, limit: number, node?: string) => Promise<{ anchor: Anchor; rows: AuditRow[] }>
 }
 
 /** API keys, which another process may change at any time. */
@@ -244,7 +249,7 @@ type StoreFigures = {
  * Everything that is kept. The guarantees that every engine owes, and that `test/contract/store.ts` holds it to:
  * a promise of `submit` or `changeTicket` resolves only after the commit is on disk; ticket, history, delivery and
  * job commit together or not at all; one (platform, account, external id) is one ticket; one (source, key) is one
- * delivery; each delivery's link follows from the one before (core/audit.ts). Rejects with AppError `unavailable` when it cannot commit or its queue is full.
+ * delivery; each delivery's link follows from the one before of its node (core/audit.ts). Rejects with AppError `unavailable` when it cannot commit or its queue is full.
  */
 export type Store = TicketReader &
   DeliveryReader &

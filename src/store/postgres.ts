@@ -1,0 +1,96 @@
+import { AppError } from '../core/errors.ts'
+import { createGroupCommit } from './group-commit.ts'
+import { createPostgresAudit } from './postgres-audit.ts'
+import { type Bus, openBus } from './postgres-bus.ts'
+import { ask, createPool, type Pool } from './postgres-connect.ts'
+import { createPostgresKeys, createPostgresSources } from './postgres-keys.ts'
+import { pruneDeliveries } from './postgres-prune.ts'
+import { createPostgresReader } from './postgres-reader.ts'
+import { prepareDatabase } from './postgres-schema.ts'
+import { createPostgresTriage } from './postgres-triage.ts'
+import { createPostgresWriter } from './postgres-writer.ts'
+import type { Notary } from './receipt-key.ts'
+import type { Store, Submission } from './store.ts'
+import { proven, receiptOf, type Settled, weightOf } from './submissions.ts'
+
+/** Connections that write: one for the group commits, the others for what people change meanwhile. */
+const WRITERS = 3
+
+/** What others build on the same database: jobs, events. */
+export type Postgres = {
+  url: string
+  /** Of the connections that read; bounded, and whoever takes one gives it back. */
+  pool: Pool
+  bus: Bus
+  node: string
+}
+
+/**
+ * The store for many nodes: one PostgreSQL database, written by group commit. Throws StoreError when the database cannot
+ * be used now; when it is lost later, everything is `unavailable` until it is back.
+ */
+export async function openPostgresStore(options: {
+  url: string
+  /** Who writes, for good (node-id.ts). */
+  node: string
+  /** How many connections read at most. */
+  readers: number
+  maxQueued: number
+  maxQueuedBytes: number
+  notary?: Notary
+  onCommit?: (deliveries: number, seconds: number) => void
+}): Promise<Store & { postgres: Postgres }> {
+  const { url, node, readers, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {} } = options
+  await prepareDatabase(url, { node, now: Date.now() })
+  const writing = createPool(url, { name: `ticketflow ${node} writer`, max: WRITERS })
+  const pool = createPool(url, { name: `ticketflow ${node}`, max: readers })
+  try {
+    const bus = await openBus(url, writing)
+    const writer = createPostgresWriter(writing, node)
+    const commits = createGroupCommit<Submission, Settled>({
+      commit: async (group) => {
+        const from = performance.now()
+        try {
+          return proven(await writer.submit(group), notary)
+        } finally {
+          onCommit(group.length, (performance.now() - from) / 1000)
+        }
+      },
+      weigh: weightOf,
+      maxItems: maxQueued,
+      maxBytes: maxQueuedBytes,
+      maxGroup: 1000,
+    })
+
+    return {
+      ...createPostgresReader(pool),
+      ...createPostgresAudit(pool, node),
+      triage: {
+        ...createPostgresTriage(pool),
+        decide: (decision) => writer.decide(decision),
+        judge: (ticketId, field, value, actor) => writer.judge({ ticketId, field, value, actor, at: Date.now() }),
+      },
+      keyStore: createPostgresKeys(writing, bus),
+      sourceStore: createPostgresSources(writing, bus),
+      submit: async (submission) => receiptOf(await commits.add(submission)),
+      changeTicket: (id, change, actor) => writer.changeTicket(id, change, { at: Date.now(), actor }),
+      remap: (remaps, actor) => writer.remap(remaps, { at: Date.now(), actor }),
+      prune: (before) => pruneDeliveries(writing, url, { before, now: Date.now() }),
+      probe: async () => {
+        const rows = await ask(writing, 'update nodes set seen_at = $1 where id = $2 returning 1', [Date.now(), node])
+        if (rows.length === 0) throw new AppError('unavailable', `The database does not know this node, ${node}`)
+      },
+      queued: commits.queued,
+      isCrowded: commits.isCrowded,
+      close: async () => {
+        await commits.drained()
+        await bus.close()
+        await Promise.all([writing.end(), pool.end()])
+      },
+      postgres: { url, pool, bus, node },
+    }
+  } catch (error) {
+    await Promise.all([writing.end(), pool.end()])
+    throw error
+  }
+}
