@@ -118,8 +118,8 @@ export function createPostgresJobRows(pool: Pool) {
        from graphile_worker.jobs j group by 1 order by 1 limit 100`,
     )
     return rows.map((row) => {
-      const { oldest_s: oldestS, ...counts } = FiguresRow.parse(row)
-      return { ...counts, oldestS: Math.max(0, oldestS ?? 0) }
+      const { kind, waiting, running, failed, dead, oldest_s: oldestS } = FiguresRow.parse(row)
+      return { kind, waiting, running, failed, dead, oldestS: Math.max(0, oldestS ?? 0) }
     })
   }
 
@@ -161,7 +161,7 @@ export function createPostgresJobRows(pool: Pool) {
     const rows = await query(
       `insert into ticketflow_jobs.cron as c (name, next_at) values ($1, now() + $2 * interval '1 millisecond')
        on conflict (name) do update set next_at = excluded.next_at
-         where c.next_at <= now() or c.next_at > excluded.next_at
+         where c.next_at <= now() or c.next_at > excluded.next_at + interval '1 hour'
        returning name`,
       [name, everyMs],
     )

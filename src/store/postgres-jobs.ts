@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Logger, run as startRunner, type Runner, runMigrations, type Task, type WorkerEvents } from 'graphile-worker'
-import pg from 'pg'
+import { Pool, type PoolClient } from 'pg'
 
 import { DEFAULT_ATTEMPTS, errorText, type HandlerSpec, type Jobs, type JobsHooks, ticketIdOf } from '../core/jobs.ts'
 import { startCron } from './job-cron.ts'
@@ -23,7 +23,7 @@ const BEATS_BETWEEN = 30
 
 type Options = {
   /** The pool must not be ended before `close`; one that is made here from an address is ended by it. */
-  database: string | pg.Pool
+  database: string | Pool
   leaseMs?: number
   pollMs?: number
 }
@@ -37,18 +37,22 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
   const { database, leaseMs = LEASE_MS, pollMs = POLL_MS } = options
   const pool =
     typeof database === 'string'
-      ? new pg.Pool({ connectionString: database, max: 20, connectionTimeoutMillis: CONNECT_MS })
+      ? new Pool({ connectionString: database, max: 20, connectionTimeoutMillis: CONNECT_MS })
       : database
   // A connection that breaks while nobody uses it; the next query opens another.
-  const onPoolError = (error: Error) => hooks.onFault(error)
-  pool.on('error', onPoolError)
+  const onError = (error: Error) => hooks.onFault(error)
+  const onConnect = (client: PoolClient) => void client.on('error', onError)
+  pool.on('error', onError).on('connect', onConnect)
+  const letGo = async () => {
+    pool.off('error', onError).off('connect', onConnect)
+    if (pool !== database) await pool.end()
+  }
   const rows = createPostgresJobRows(pool)
   const logger = loggerTo(hooks)
   try {
     await rows.makeTables(() => runMigrations({ pgPool: pool, logger }))
   } catch (error) {
-    pool.off('error', onPoolError)
-    if (pool !== database) await pool.end()
+    await letGo()
     throw error
   }
 
@@ -71,7 +75,7 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
 
   /** Holds the workers back while jobs may not run. */
   async function gate(): Promise<null> {
-    while (!closed && !hooks.mayRun()) await sleep(GATE_MS)
+    while (!stopped.signal.aborted && !hooks.mayRun()) await sleep(GATE_MS)
     return null
   }
 
@@ -107,10 +111,10 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
   /** Keeps a runner for this kind until we close: it gives up when the database is away for long. */
   async function supervise(kind: string, spec: HandlerSpec): Promise<void> {
     let pause = RESTART_MS.least
-    while (!closed) {
+    while (!stopped.signal.aborted) {
       const from = performance.now()
       await runOnce(kind, spec).catch(hooks.onFault)
-      if (closed) return
+      if (stopped.signal.aborted) return
       pause = performance.now() - from > RESTART_MS.most ? RESTART_MS.least : Math.min(pause * 2, RESTART_MS.most)
       hooks.onFault(new Error(`The runner of ${kind} jobs has stopped; another is started in ${pause / 1000} s`))
       await sleep(pause, undefined, { signal: stopped.signal }).catch(() => {})
@@ -165,12 +169,10 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
     if (beats % BEATS_BETWEEN === 0) await rows.unlockUnseen(leaseMs)
   }
 
-  function beatOn(): void {
+  async function beatOn(): Promise<void> {
+    await beat()
     if (isOver) return
-    beating = beat().then(() => {
-      beating = null
-      if (!isOver) beatTimer = setTimeout(beatOn, leaseMs / 3)
-    })
+    beatTimer = setTimeout(() => (beating = beatOn()), leaseMs / 3)
   }
 
   async function close(drainMs: number): Promise<void> {
@@ -189,8 +191,7 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
     for (const run of running.keys()) run.release()
     await Promise.race([Promise.all([...stopping, ...supervised]), sleep(STOP_MS, undefined, { ref: false })])
     await rows.release(ours, []).catch(hooks.onFault)
-    pool.off('error', onPoolError)
-    if (pool !== database) await pool.end()
+    await letGo()
   }
 
   const { add, list, figures, retry, retryAll, discard } = rows
@@ -204,7 +205,7 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
     start: async ({ handlers, cron: entries = [] }) => {
       cron = startCron(entries, rows.claimCron, hooks)
       for (const [kind, spec] of Object.entries(handlers)) supervised.push(supervise(kind, spec))
-      beatOn()
+      beating = beatOn()
     },
     close: ({ drainMs }) => close(drainMs),
   }
