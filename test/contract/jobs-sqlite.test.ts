@@ -7,7 +7,7 @@ import type { Handler, Jobs, JobsHooks } from '../../src/core/jobs.ts'
 import { storePath } from '../../src/store/sqlite-files.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { temporaryDirectory } from '../server.ts'
-import { submission } from './store.ts'
+import { ticketOf } from './store.ts'
 
 const PATIENT = { timeout: 30_000, interval: 20 }
 const MIGRATIONS = new URL('../../src/store/migrations/', import.meta.url)
@@ -32,7 +32,7 @@ const open = async () => {
   jobs = store.createJobs(hooks)
 }
 const work = (run: Handler) => jobs.start({ handlers: { triage: { run, concurrency: 4, timeLimitMs: 60_000 } } })
-const deliver = (count: number) => Promise.all(Array.from({ length: count }, () => store.submit(submission())))
+const deliver = (count: number) => Promise.all(Array.from({ length: count }, () => store.submit(ticketOf())))
 const left = () => jobs.list({ limit: 1000 })
 
 beforeEach(async () => {

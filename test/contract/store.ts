@@ -59,7 +59,7 @@ const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
   }
 }
 
-export const submission = (
+export const ticketOf = (
   draftOver: Partial<StoredDraft> = {},
   deliveryOver: Partial<NewDelivery> = {},
 ): Submission => ({
@@ -84,7 +84,7 @@ export function storeContract(open: OpenSubject): void {
 
   const count = async (store: Store) => (await store.tickets({ limit: 1000 })).length
   const submitTicket = (store: Store, over: Partial<StoredDraft> = {}, row: Partial<NewDelivery> = {}) =>
-    store.submit(submission(over, row))
+    store.submit(ticketOf(over, row))
   const parsed = (receipt: Receipt) => JSON.parse(receipt.answer)
 
   describe('a new ticket', () => {
@@ -597,7 +597,7 @@ export function storeContract(open: OpenSubject): void {
 
     test('loses none but the bad one of its items', async () => {
       const store = await start()
-      const bad = submission({ externalId: 'bad' })
+      const bad = ticketOf({ externalId: 'bad' })
       Object.assign(bad.kind === 'ticket' ? bad.draft : {}, { description: { not: 'text' } })
       const results = await Promise.allSettled([
         submitTicket(store),
@@ -981,14 +981,14 @@ export function storeContract(open: OpenSubject): void {
       const store = await start()
       const keyed = { body: 'b', idempotencyKey: 'k' }
       const submissions: Submission[] = [
-        submission({}, keyed),
-        submission({}, keyed),
-        submission({}, { ...keyed, body: 'another' }),
-        submission({ externalId: '7' }, { body: 'same' }),
-        submission({ externalId: '7' }, { body: 'same' }),
-        submission({ externalId: '7', title: 'B' }),
-        submission({ externalId: '7' }, { body: 'c', idempotencyKey: 'd', keyIsPlatforms: true }),
-        submission({ externalId: '7', title: 'C' }, { body: 'd', idempotencyKey: 'd', keyIsPlatforms: true }),
+        ticketOf({}, keyed),
+        ticketOf({}, keyed),
+        ticketOf({}, { ...keyed, body: 'another' }),
+        ticketOf({ externalId: '7' }, { body: 'same' }),
+        ticketOf({ externalId: '7' }, { body: 'same' }),
+        ticketOf({ externalId: '7', title: 'B' }),
+        ticketOf({ externalId: '7' }, { body: 'c', idempotencyKey: 'd', keyIsPlatforms: true }),
+        ticketOf({ externalId: '7', title: 'C' }, { body: 'd', idempotencyKey: 'd', keyIsPlatforms: true }),
         { kind: 'batch', delivery: delivery(), items: [item(), { error: 'no' }, { ignored: 'ping' }] },
         { kind: 'batch', delivery: delivery(), items: [{ error: 'no' }] },
         { kind: 'refusal', delivery: delivery(), status: 400, reason: 'no' },
@@ -1008,9 +1008,9 @@ export function storeContract(open: OpenSubject): void {
 
     test('also over a group in which one submission fails', async () => {
       const store = await start()
-      const bad = submission({ externalId: 'bad' })
+      const bad = ticketOf({ externalId: 'bad' })
       Object.assign(bad.kind === 'ticket' ? bad.draft : {}, { description: { not: 'text' } })
-      const group = [submission(), bad, submission(), submission({}, { idempotencyKey: 'k' })]
+      const group = [ticketOf(), bad, ticketOf(), ticketOf({}, { idempotencyKey: 'k' })]
       const results = await Promise.allSettled(group.map((one) => store.submit(one)))
       expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1)
       await submitTicket(store)
