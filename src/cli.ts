@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { example, seconds, SETTINGS, whole } from './cli/options.ts'
+import { addJobCommands } from './cli/job-commands.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
 import { type Scope, SCOPES } from './core/key.ts'
+import { ROLES } from './core/role.ts'
 
 // Written by us, and read where it lies both beside src/ and beside dist/.
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -30,6 +32,7 @@ const program = new Command('ticketflow')
 program
   .command('serve', { isDefault: true })
   .description('run the server (what `ticketflow` alone does)')
+  .addOption(new Option('--role <role>', 'what this node does; TICKETFLOW_ROLE unless given').choices(ROLES))
   .addHelpText('after', `\n${SETTINGS}`)
   .addHelpText(
     'after',
@@ -40,9 +43,9 @@ program
   )
   // As the default it is handed whatever is no command, and should not say that it takes no arguments.
   .allowExcessArguments()
-  .action(async (_options, { args: [unknown] }: Command) => {
+  .action(async (options, { args: [unknown] }: Command) => {
     if (unknown !== undefined) program.error(`error: there is no command ${unknown}`)
-    await (await import('./cli/serve.ts')).serve()
+    await (await import('./cli/serve.ts')).serve(options)
   })
 
 program
@@ -115,6 +118,7 @@ keys
   .action(async (id: string, options) => (await import('./cli/keys.ts')).revoke(id, options))
 
 addSourceCommands(program)
+addJobCommands(program)
 
 program
   .command('preview')

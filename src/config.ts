@@ -5,6 +5,7 @@ import { loadEnvFile } from 'node:process'
 import { z } from 'zod'
 
 import { isNetwork } from './core/network.ts'
+import { ROLES } from './core/role.ts'
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
@@ -65,6 +66,7 @@ const Environment = z
     TICKETFLOW_TLS_CERT: z.string().default(''),
     TICKETFLOW_TLS_KEY: z.string().default(''),
     TICKETFLOW_TLS_CLIENT_CA: z.string().default(''),
+    TICKETFLOW_ROLE: z.enum(ROLES, { error: `TICKETFLOW_ROLE must be one of ${ROLES.join(', ')}` }).default('all'),
   })
   .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
     error: 'TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY go together: set both, or neither for plain HTTP',
@@ -100,6 +102,7 @@ const Environment = z
     },
     maxConnections: env.TICKETFLOW_MAX_CONNECTIONS,
     addressConnections: env.TICKETFLOW_ADDRESS_CONNECTIONS,
+    role: env.TICKETFLOW_ROLE,
     /** Paths of PEM files; null is plain HTTP. */
     tls:
       env.TICKETFLOW_TLS_CERT === ''

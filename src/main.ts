@@ -1,6 +1,7 @@
 import { Server as TlsServer } from 'node:tls'
 
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
+import type { Jobs, JobsHooks } from './core/jobs.ts'
 import { perMinute } from './core/rate.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
@@ -19,12 +20,14 @@ import { createLog } from './log.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
-import { openSqliteStore } from './store/sqlite.ts'
+import { openSqliteStore, type SqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
-import { startHousekeeping } from './work/housekeeping.ts'
+import { workOf } from './work/jobs.ts'
 
 const QUEUE_BYTES = 67_108_864
 const PATIENCE_MS = 5_000
+/** How long jobs that run may go on once the server stops; what takes longer is run again. */
+const DRAIN_MS = 10_000
 
 /** Shows the first key to whoever starts the server: it goes to no log. */
 export type Announce = (secret: string) => void
@@ -33,6 +36,7 @@ export type Server = { url: string; close: () => Promise<void> }
 
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
+  assertRole(config)
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
   const store = await openSqliteStore({
@@ -68,7 +72,17 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       limits,
       onError: (error) => log.error({ err: error }, 'a source cannot take deliveries'),
     })
-    metrics = createMetrics(store, (id) => sources.find(id) !== null)
+    const jobs = openJobs(store, {
+      mayRun: () => overload.now() === null,
+      onRun: (...run) => metrics.jobRun(...run),
+      onFailure: ({ id, kind, attempt, error, isDead }) =>
+        log.warn(
+          { job: id, kind, attempt, reason: error },
+          isDead ? 'a job has failed for the last time and waits for somebody' : 'a job has failed and is tried again',
+        ),
+      onFault: (error) => log.error({ err: error }, 'work beside requests failed; it goes on by itself'),
+    })
+    metrics = createMetrics(store, (id) => sources.find(id) !== null, jobs)
     const gate = await createGate({
       store: store.keyStore,
       isLoopback: isLocal,
@@ -98,6 +112,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       publicUrl: config.publicUrl,
       platforms: platforms.all,
       receiptKeys: receiptKey.keys,
+      jobs,
+      role: config.role,
       metrics,
       log,
       bodyLimit: config.bodyLimit,
@@ -105,13 +121,12 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       connections: { total: config.maxConnections, perAddress: config.addressConnections },
       tls: tls === null ? null : tls.options,
     })
-    const stopHousekeeping = startHousekeeping({
+    const work = workOf(config.role, {
       store,
       retentionDays: config.retentionDays,
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
       onLeap: (ms) =>
         log.warn({ hours: Math.round(ms / 3_600_000) }, 'the clock leapt ahead; nothing is forgotten for a day'),
-      onError: (error) => log.error({ err: error }, 'housekeeping failed'),
     })
     const useCertificate = ({ options, certificate }: Tls) => {
       if (app.server instanceof TlsServer) app.server.setSecureContext(options)
@@ -135,13 +150,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         fault: (error) =>
           log.error({ err: error }, 'the TLS certificate cannot be renewed; the one before stays in use'),
       })
+    if (work !== null) await jobs.start(work)
     log.info({ url, data: config.dataDir }, 'ready')
 
     return {
       url,
       close: async () => {
         log.info('stopping: no new connections; what is in flight is finished')
-        stopHousekeeping()
+        const drained = jobs.close({ drainMs: DRAIN_MS })
         unwatch?.()
         // Connections are closed as they fall idle; a sender that never finishes its request does not hold up the stop.
         const tidy = setInterval(() => app.server.closeIdleConnections(), 50)
@@ -152,6 +168,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         clearTimeout(impatience)
         sources.close()
         await gate.close()
+        await drained
         await store.close()
         log.info('stopped')
         await flush()
@@ -161,6 +178,18 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     await store.close()
     throw error
   }
+}
+
+/** The one place that chooses the engine: on PostgreSQL it is `openPostgresJobs({ database }, hooks)`. */
+const openJobs = (store: SqliteStore, hooks: JobsHooks): Jobs => store.createJobs(hooks)
+
+/** Throws ConfigError: who shares the work has to share the store. */
+function assertRole({ role }: Config): void {
+  if (role === 'all') return
+  throw new ConfigError([
+    `The role ${role} is for one of several nodes, and the embedded store is for one alone: set DATABASE_URL, or leave ` +
+      'the role at all',
+  ])
 }
 
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */

@@ -32,6 +32,8 @@ export function createApi({ url, key, timeout }: ServerOptions) {
   return {
     base,
     text: async (path: string) => (await ask('GET', path)).text,
+    json: async (path: string) => (await ask('GET', path)).json,
+    remove: async (path: string) => void (await ask('DELETE', path)),
     post: (path: string, body: unknown) => send(path, { body }),
 
     /** For what takes long: the server tells meanwhile how far it is. */

@@ -10,7 +10,7 @@ export type Answer = {
 export type OnLine = (line: unknown) => void
 
 export type Call = (
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'DELETE',
   path: string,
   request?: { body?: unknown; headers?: Record<string, string>; onLine?: OnLine },
 ) => Promise<Answer>

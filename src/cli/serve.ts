@@ -1,11 +1,13 @@
 import { readConfig } from '../config.ts'
+import type { Role } from '../core/role.ts'
 import { startServer } from '../main.ts'
 import { exitWith } from './fault.ts'
 
-/** Runs the server until it is told to stop. Exit code 0 after a clean stop, 1 when it could not start. */
-export async function serve(): Promise<void> {
+/** Runs the server until it is told to stop. `role` counts more than the environment's. Exit code 0 after a clean stop, 1 when it could not start. */
+export async function serve({ role }: { role?: Role }): Promise<void> {
   try {
-    const server = await startServer(readConfig(), announce)
+    const config = readConfig()
+    const server = await startServer({ ...config, role: role ?? config.role }, announce)
     let stopping = false
     const stop = () => {
       // A second signal is from somebody who does not want to wait; nothing acknowledged is lost either way.

@@ -135,7 +135,8 @@ const settings = (command: Command): Command =>
     .option('--redaction <file>', 'what is taken out before anything is stored: JSON, a list of rules')
     .option('--json', 'print the result as JSON')
 
-const server = (command: Command, timeout = 300): Command =>
+/** The options of what asks a running server. */
+export const server = (command: Command, timeout = 300): Command =>
   command
     .option('--url <url>', 'where the server listens', SERVER)
     .option('--key <key>', 'an API key; TICKETFLOW_ADMIN_KEY unless given')

@@ -17,6 +17,7 @@ export type Figures = {
   loopP99Ms: number
   tickets: number
   storeBytes: Record<string, number>
+  jobs: { rate: number; states: Record<string, number>; oldestS: number }
 }
 
 /** The text format of Prometheus, as far as it has numbers. */
@@ -59,6 +60,22 @@ export function figuresBetween(before: Sample, after: Sample): Figures {
     loopP99Ms: now('nodejs_eventloop_lag_p99_seconds') * 1000,
     tickets: now('ticketflow_tickets'),
     storeBytes: Object.fromEntries(bytes),
+    jobs: jobsBetween(before, after, seconds),
+  }
+}
+
+/** Of all kinds together. */
+function jobsBetween(before: Sample, after: Sample, seconds: number): Figures['jobs'] {
+  const states: Record<string, number> = { waiting: 0, running: 0, failed: 0, dead: 0 }
+  for (const [name, { state = '' }] of series(after, 'ticketflow_jobs')) {
+    states[state] = (states[state] ?? 0) + (after.values.get(name) ?? 0)
+  }
+  const ended = series(after, 'ticketflow_job_runs_total')
+  const ages = series(after, 'ticketflow_jobs_oldest_seconds').map(([name]) => after.values.get(name) ?? 0)
+  return {
+    rate: sum(ended.map(([name]) => (after.values.get(name) ?? 0) - (before.values.get(name) ?? 0))) / seconds,
+    states,
+    oldestS: Math.max(0, ...ages),
   }
 }
 

@@ -75,7 +75,7 @@ function draw(lines: string[]): void {
 
 /** A screen of it. */
 function view(figures: Figures, base: string): string[] {
-  const { answer, commits, outcomes, sources, storeBytes } = figures
+  const { answer, commits, outcomes, sources, storeBytes, jobs } = figures
   const store = Object.entries(storeBytes).map(([file, bytes]) => `${file} ${size(bytes)}`)
   const busiest = Object.entries(sources)
     .map(([name, of]) => ({ name, of, all: sum(Object.values(of)) }))
@@ -88,6 +88,11 @@ function view(figures: Figures, base: string): string[] {
     row('answers', [`p50 ${ms(answer.p50Ms)}`, `p99 ${ms(answer.p99Ms)}`]),
     row('commits', [`${number(commits.rate)}/s`, `${number(commits.together)} together`, `p99 ${ms(commits.p99Ms)}`]),
     row('waiting', [number(figures.queued), `refused unread ${number(figures.shed)}/s`]),
+    row('jobs', [
+      `${number(jobs.rate)}/s`,
+      ...Object.entries(jobs.states).map(([state, jobsIn]) => `${state} ${number(jobsIn)}`),
+      `oldest ${duration(jobs.oldestS)}`,
+    ]),
     row('process', [
       `CPU ${number(figures.cpuPercent)} %`,
       `memory ${size(figures.memoryBytes)}`,

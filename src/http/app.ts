@@ -8,7 +8,9 @@ import type { Logger } from 'pino'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 
 import { AppError, fail } from '../core/errors.ts'
+import type { Jobs } from '../core/jobs.ts'
 import type { Platform } from '../core/platform.ts'
+import type { Role } from '../core/role.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
@@ -25,6 +27,7 @@ import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
 import { accessOf, type App, JSON_TYPE } from './fastify.ts'
 import { healthRoutes } from './health.ts'
+import { jobRoutes } from './jobs.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
@@ -55,6 +58,8 @@ export async function createApp(deps: {
   platforms: readonly Platform[]
   receiptKeys: readonly ShownKey[]
   metrics: Metrics
+  jobs: Jobs
+  role: Role
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
@@ -63,7 +68,7 @@ export async function createApp(deps: {
   tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const { platforms, receiptKeys, metrics, jobs, role, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -133,6 +138,11 @@ export async function createApp(deps: {
   const bounded = boundConnections(app.server, bounds, metrics.connectionClosed)
   app.addHook('onClose', async () => bounded.stop())
 
+  if (role === 'worker') {
+    // Nobody sends to a node that works; what watches over it is answered.
+    await app.register(healthRoutes({ store, metrics, overload }))
+    return app
+  }
   await documentation(app)
   await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
@@ -144,6 +154,7 @@ export async function createApp(deps: {
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
   await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
+  await app.register(jobRoutes(jobs), { prefix: '/api' })
   return app
 }
 

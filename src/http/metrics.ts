@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
+import type { Jobs, RunOutcome } from '../core/jobs.ts'
 import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
 import { OUTCOMES, type Store } from '../store/store.ts'
+import { createJobMetrics } from './job-metrics.ts'
 
 export type Metrics = {
   /**
@@ -16,6 +18,7 @@ export type Metrics = {
   /** A request was refused before it was read. */
   shed: (reason: ShedReason) => void
   connectionClosed: (why: string) => void
+  jobRun: (kind: string, outcome: RunOutcome, seconds: number) => void
   contentType: string
   text: () => Promise<string>
 }
@@ -31,7 +34,11 @@ const NO_SOURCE = '(none)'
 const UNKNOWN_SOURCE = '(unknown)'
 
 /** `isSource` keeps what strangers make up from becoming a series. */
-export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource: (id: string) => boolean): Metrics {
+export function createMetrics(
+  store: Pick<Store, 'queued' | 'figures'>,
+  isSource: (id: string) => boolean,
+  jobs: Pick<Jobs, 'figures'>,
+): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const deliveries = new Counter({
@@ -86,6 +93,7 @@ export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource
     labelNames: ['reason'],
     registers: [registry],
   })
+  const jobMetrics = createJobMetrics(registry)
   const bySource = new Map<string, Map<string, Counter.Internal>>()
   function seriesOf(source: string) {
     const known = bySource.get(source)
@@ -108,11 +116,13 @@ export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource
       commitDuration.observe(seconds)
     },
     connectionClosed: (why) => closed.labels(why).inc(),
+    jobRun: jobMetrics.run,
     contentType: registry.contentType,
     text: async () => {
       waiting.set(store.queued())
       // Where the store cannot be read these stay what they were: all else is wanted then more than ever.
-      const figures = await Promise.race([store.figures().catch(() => null), sleep(FIGURES_MS, null, { ref: false })])
+      const [figures, jobFigures] = await Promise.all([soon(store.figures()), soon(jobs.figures())])
+      if (jobFigures !== null) jobMetrics.set(jobFigures)
       if (figures !== null) {
         tickets.set(figures.newestTicket)
         for (const [file, size] of Object.entries(figures.bytes)) storeBytes.set({ file }, size)
@@ -121,3 +131,7 @@ export function createMetrics(store: Pick<Store, 'queued' | 'figures'>, isSource
     },
   }
 }
+
+/** Null where it fails, or is not there in time. */
+const soon = <T>(asked: Promise<T>): Promise<T | null> =>
+  Promise.race([asked.catch(() => null), sleep(FIGURES_MS, null, { ref: false })])

@@ -70,7 +70,7 @@ export function createJobRows(db: DatabaseSync) {
     nextDue: db.prepare(`select min(run_at) as at from jobs where state = 'waiting' and kind = ?`),
     cron: db.prepare(`
       insert into cron (name, next_at) values (?1, ?3)
-      on conflict (name) do update set next_at = ?3 where next_at <= ?2 or next_at > ?3`),
+      on conflict (name) do update set next_at = ?3 where next_at <= ?2 or next_at > ?3 + 3600000`),
   }
   let cursors: ReadonlyMap<string, number> = new Map()
   let isRecovered = false
@@ -190,7 +190,7 @@ export function createJobRows(db: DatabaseSync) {
     return times.length === 0 ? null : Math.min(...times)
   }
 
-  /** Whether it is due, which is then noted to be done. A time that lies too far ahead is a clock's that was wrong. */
+  /** Whether it is due, which is then noted to be done. A time that lies an hour too far ahead is a clock's that was wrong. */
   const claimCron = (name: string, everyMs: number, now: number): boolean =>
     transaction(() => Number(sql.cron.run(name, now, now + everyMs).changes) === 1)
 

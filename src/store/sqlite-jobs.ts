@@ -68,7 +68,7 @@ export function createSqliteJobs(
     if (isOver || at >= dueAt) return
     clearTimeout(timer)
     dueAt = at
-    timer = setTimeout(() => void turn(), at - performance.now())
+    timer = setTimeout(() => void turn(), Math.max(0, at - performance.now()))
   }
 
   /** Begins what is ready, puts on record what has ended, and takes more. */

@@ -24,6 +24,9 @@ import type { Notary } from './receipt-key.ts'
 import type { Store, Submission } from './store.ts'
 import { proven, receiptOf, type Settled, weightOf } from './submissions.ts'
 
+/** The store and, on the same files, its jobs. */
+export type SqliteStore = Store & { createJobs: (hooks: JobsHooks) => Jobs }
+
 const PRUNE_CHUNK = 500
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
 const PROBE_BYTES = 262_144
@@ -45,7 +48,7 @@ export async function openSqliteStore(options: {
   onCommit?: (deliveries: number, seconds: number) => void
   /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
   onDeath: (error: Error) => void
-}): Promise<Store & { createJobs: (hooks: JobsHooks) => Jobs }> {
+}): Promise<SqliteStore> {
   const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)

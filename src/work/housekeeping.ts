@@ -1,25 +1,25 @@
+import type { CronEntry } from '../core/jobs.ts'
 import type { Store } from '../store/store.ts'
 
 const DAY_MS = 86_400_000
-const PAUSE_MS = 3_600_000
+const EVERY_MS = 3_600_000
 /** A clock that runs ahead of the time that passed by more than this was put forward. */
 const LEAP_MS = 3_600_000
 
 /**
- * Forgets deliveries that are older than the retention, at the start and then every hour. After the clock was put
- * forward nothing is forgotten for a day: it may be wrong, and what is forgotten does not come back. Returns how to stop.
+ * Forgets deliveries that are older than the retention, every hour. After the clock was put forward nothing is
+ * forgotten for a day: it may be wrong, and what is forgotten does not come back.
  */
-export function startHousekeeping(deps: {
+export function housekeeping(deps: {
   store: Pick<Store, 'prune'>
   retentionDays: number
   onPruned: (count: number) => void
   onLeap: (ms: number) => void
-  onError: (error: unknown) => void
-}): () => void {
-  const { store, retentionDays, onPruned, onLeap, onError } = deps
+}): CronEntry {
+  const { store, retentionDays, onPruned, onLeap } = deps
   let ahead = Date.now() - performance.now()
   let waitUntil = 0
-  const tidy = () => {
+  const run = async () => {
     const [wall, running] = [Date.now(), performance.now()]
     const leap = wall - running - ahead
     ahead = wall - running
@@ -30,9 +30,8 @@ export function startHousekeeping(deps: {
     // Put back again, the clock is right: what it said in between was wrong.
     if (leap < -LEAP_MS) waitUntil = 0
     if (running < waitUntil) return
-    store.prune(wall - retentionDays * DAY_MS).then((count) => count > 0 && onPruned(count), onError)
+    const count = await store.prune(wall - retentionDays * DAY_MS)
+    if (count > 0) onPruned(count)
   }
-  const timer = setInterval(tidy, PAUSE_MS)
-  tidy()
-  return () => clearInterval(timer)
+  return { name: 'housekeeping', everyMs: EVERY_MS, timeLimitMs: EVERY_MS, run }
 }

@@ -21,8 +21,8 @@ drop table jobs;
 alter table jobs_now rename to jobs;
 
 -- None of these holds a new ticket's job, so that a delivery pays for none; those are found by their number.
-create index jobs_due on jobs (kind, run_at) where state = 'waiting';
-create index jobs_state on jobs (state) where state is not null;
+create index jobs_due on jobs (kind, run_at, attempts) where state = 'waiting';
+create index jobs_state on jobs (state, kind) where state is not null;
 create unique index jobs_key on jobs (key) where key is not null;
 
 -- What is done again and again, and when next.

@@ -1,0 +1,15 @@
+import type { CronEntry, Handlers } from '../core/jobs.ts'
+import type { Role } from '../core/role.ts'
+import { housekeeping } from './housekeeping.ts'
+
+/**
+ * All that a node of this role does beside requests; null when that is nothing. A kind of job gets its handler here, and
+ * here alone; until it has one its jobs wait.
+ */
+export function workOf(
+  role: Role,
+  deps: Parameters<typeof housekeeping>[0],
+): { handlers: Handlers; cron: readonly CronEntry[] } | null {
+  if (role === 'intake') return null
+  return { handlers: {}, cron: [housekeeping(deps)] }
+}
