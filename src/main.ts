@@ -1,7 +1,10 @@
 import { Server as TlsServer } from 'node:tls'
 
+import type { Logger } from 'pino'
+
 import type { Config } from './config.ts'
 import { perMinute } from './core/rate.ts'
+import type { Traces } from './core/trace.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
@@ -13,6 +16,7 @@ import { watchOverload } from './intake/overload.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createRegistry } from './intake/registry.ts'
 import { createSources } from './intake/sources.ts'
+import { traceCommits } from './intake/spans.ts'
 import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
@@ -35,6 +39,7 @@ export type Server = { url: string; close: () => Promise<void> }
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
+  const traces = await tracesOf(config, log)
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
@@ -77,7 +82,15 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       limits,
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
-    const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
+    const intake = createIntake({
+      store: traces === null ? store : traceCommits(store, traces),
+      platforms,
+      gate,
+      sources,
+      bodyLimit: config.bodyLimit,
+      statusOf,
+      ...(traces !== null && { span: traces.span }),
+    })
     const overload = await watchOverload({
       ...config.overload,
       directory: config.dataDir,
@@ -99,6 +112,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       platforms: platforms.all,
       receiptKeys: receiptKey.keys,
       metrics,
+      traces,
       log,
       bodyLimit: config.bodyLimit,
       requestTimeoutMs: config.requestTimeoutMs,
@@ -153,6 +167,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         sources.close()
         await gate.close()
         await store.close()
+        await traces?.close()
         log.info('stopped')
         await flush()
       },
@@ -161,6 +176,18 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     await store.close()
     throw error
   }
+}
+
+/** Loads what traces need only where they were asked for. */
+async function tracesOf(config: Config, log: Logger): Promise<Traces | null> {
+  if (config.traces === null) return null
+  const { startTraces } = await import('./traces.ts')
+  return startTraces({
+    config: config.traces,
+    onFault: (error) =>
+      log.warn({ why: error.message }, 'traces: the collector takes none; they are dropped until it does'),
+    onMended: () => log.warn('traces: the collector takes them again'),
+  })
 }
 
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */

@@ -9,6 +9,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 
 import { AppError, fail } from '../core/errors.ts'
 import type { Platform } from '../core/platform.ts'
+import type { Traces } from '../core/trace.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
@@ -29,6 +30,7 @@ import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
 import { receiptRoutes } from './receipts.ts'
+import { traceRequests } from './request-spans.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
 import { createTarpit } from './tarpit.ts'
@@ -55,6 +57,8 @@ export async function createApp(deps: {
   platforms: readonly Platform[]
   receiptKeys: readonly ShownKey[]
   metrics: Metrics
+  /** Null where nobody asked for traces. */
+  traces: Traces | null
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
@@ -63,7 +67,7 @@ export async function createApp(deps: {
   tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const { platforms, receiptKeys, metrics, traces, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -95,6 +99,7 @@ export async function createApp(deps: {
   app.decorateRequest('actor', '')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
+  if (traces !== null) traceRequests(app, traces)
   const tarpit = createTarpit(limits)
   app.setErrorHandler(async (error, request, reply) => {
     await tarpit(error, request, reply)
