@@ -3,6 +3,7 @@ import { Server as TlsServer } from 'node:tls'
 import type { Logger } from 'pino'
 
 import type { Config } from './config.ts'
+import { instant } from './core/key.ts'
 import { perMinute } from './core/rate.ts'
 import type { Traces } from './core/trace.ts'
 import { createApp } from './http/app.ts'
@@ -26,6 +27,7 @@ import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
+import { watchSilence } from './work/silence.ts'
 
 const QUEUE_BYTES = 67_108_864
 const PATIENCE_MS = 5_000
@@ -73,7 +75,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       limits,
       onError: (error) => log.error({ err: error }, 'a source cannot take deliveries'),
     })
-    metrics = createMetrics(store, (id) => sources.find(id) !== null)
+    const silence = await watchSilence({
+      sources: store.sourceStore,
+      store: store.rhythmStore,
+      onSilent: (source, { lastSeen }) => log.warn({ source, last_seen: instant(lastSeen) }, 'a source is silent'),
+      onHeard: (source) => log.warn({ source }, 'a source is heard again'),
+      onError: (error) => log.error({ err: error }, 'when sources were heard could not be read or kept'),
+    })
+    metrics = createMetrics(store, (id) => sources.find(id) !== null, silence.all)
     const gate = await createGate({
       store: store.keyStore,
       isLoopback: isLocal,
@@ -105,6 +114,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       gate,
       registry: createRegistry({ store: store.sourceStore, platforms, vault }),
       timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
+      silence,
       limits,
       overload,
       trustedProxies: config.trustedProxies,
@@ -166,6 +176,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         clearTimeout(impatience)
         sources.close()
         await gate.close()
+        await silence.close()
         await store.close()
         await traces?.close()
         log.info('stopped')

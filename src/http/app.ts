@@ -18,6 +18,7 @@ import type { Registry } from '../intake/registry.ts'
 import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
 import type { ShownKey } from '../store/receipt-key.ts'
+import type { Silence } from '../work/silence.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
@@ -50,6 +51,7 @@ export async function createApp(deps: {
   gate: Gate
   registry: Registry
   timeMachine: TimeMachine
+  silence: Silence
   limits: Limits
   overload: Overload
   trustedProxies: string[]
@@ -66,7 +68,7 @@ export async function createApp(deps: {
   /** Null for plain HTTP. */
   tls: SecureContextOptions | null
 }): Promise<App> {
-  const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
+  const { store, intake, gate, registry, timeMachine, silence, limits, overload, trustedProxies, publicUrl } = deps
   const { platforms, receiptKeys, metrics, traces, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
@@ -147,7 +149,7 @@ export async function createApp(deps: {
   await app.register(auditRoutes(store), { prefix: '/api' })
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
-  await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
+  await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore, silence }), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   return app
 }

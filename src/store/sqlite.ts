@@ -12,6 +12,7 @@ import {
   storePath,
 } from './sqlite-files.ts'
 import { createKeys } from './sqlite-keys.ts'
+import { createRhythms } from './sqlite-rhythms.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
@@ -116,6 +117,7 @@ export async function openSqliteStore(options: {
       remap: (remaps, actor) => durably(() => writer.remap(remaps, { at: Date.now(), actor })),
       keyStore: createKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
+      rhythmStore: createRhythms(db),
       prune: async (before) => {
         let pruned = 0
         for (;;) {
