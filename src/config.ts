@@ -4,6 +4,7 @@ import { loadEnvFile } from 'node:process'
 
 import { z } from 'zod'
 
+import { readTraces, type TraceConfig } from './config-traces.ts'
 import { isNetwork } from './core/network.ts'
 import { ROLES } from './core/role.ts'
 
@@ -114,7 +115,10 @@ const Environment = z
           },
   }))
 
-export type Config = z.output<typeof Environment>
+export type Config = z.output<typeof Environment> & {
+  /** Null where nobody asks for traces. */
+  traces: TraceConfig | null
+}
 
 /** Everything that is wrong with the configuration, a sentence each. */
 export class ConfigError extends Error {
@@ -133,12 +137,14 @@ export function readConfig(env: NodeJS.ProcessEnv = environment()): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
   const parsed = Environment.safeParse(given)
   const unknown = Object.keys(given).filter((name) => name.startsWith('TICKETFLOW_') && !KNOWN.has(name))
+  const { traces, faults: ofTraces } = readTraces(given)
   const faults = [
     ...(parsed.error?.issues.map((issue) => issue.message) ?? []),
     ...unknown.map((name) => `${name} is not a setting; known are ${[...KNOWN].join(', ')}`),
+    ...ofTraces,
   ]
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
-  return parsed.data
+  return { ...parsed.data, traces }
 }
 
 const KNOWN: ReadonlySet<string> = new Set(Object.keys(Environment.def.in.shape))

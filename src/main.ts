@@ -1,8 +1,12 @@
 import { Server as TlsServer } from 'node:tls'
 
+import type { Logger } from 'pino'
+
 import { type Config, ConfigError } from './config.ts'
 import type { Jobs, JobsHooks } from './core/jobs.ts'
+import { instant } from './core/key.ts'
 import { perMinute } from './core/rate.ts'
+import type { Traces } from './core/trace.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
@@ -14,6 +18,7 @@ import { watchOverload } from './intake/overload.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createRegistry } from './intake/registry.ts'
 import { createSources } from './intake/sources.ts'
+import { traceCommits } from './intake/spans.ts'
 import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
@@ -23,6 +28,7 @@ import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openSqliteStore, type SqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { workOf } from './work/jobs.ts'
+import { watchSilence } from './work/silence.ts'
 
 const QUEUE_BYTES = 67_108_864
 const PATIENCE_MS = 5_000
@@ -39,6 +45,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   assertRole(config)
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
+  const traces = await tracesOf(config, log)
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
@@ -82,7 +89,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         ),
       onFault: (error) => log.error({ err: error }, 'work beside requests failed; it goes on by itself'),
     })
-    metrics = createMetrics(store, (id) => sources.find(id) !== null, jobs)
+    const silence = await watchSilence({
+      sources: store.sourceStore,
+      store: store.rhythmStore,
+      onSilent: (source, { lastSeen }) => log.warn({ source, last_seen: instant(lastSeen) }, 'a source is silent'),
+      onHeard: (source) => log.warn({ source }, 'a source is heard again'),
+      onError: (error) => log.error({ err: error }, 'when sources were heard could not be read or kept'),
+    })
+    metrics = createMetrics(store, (id) => sources.find(id) !== null, jobs, silence.all)
     const gate = await createGate({
       store: store.keyStore,
       isLoopback: isLocal,
@@ -91,7 +105,15 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       limits,
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
-    const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
+    const intake = createIntake({
+      store: traces === null ? store : traceCommits(store, traces),
+      platforms,
+      gate,
+      sources,
+      bodyLimit: config.bodyLimit,
+      statusOf,
+      ...(traces !== null && { span: traces.span }),
+    })
     const overload = await watchOverload({
       ...config.overload,
       directory: config.dataDir,
@@ -106,6 +128,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       gate,
       registry: createRegistry({ store: store.sourceStore, platforms, vault }),
       timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
+      silence,
       limits,
       overload,
       trustedProxies: config.trustedProxies,
@@ -115,6 +138,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       jobs,
       role: config.role,
       metrics,
+      traces,
       log,
       bodyLimit: config.bodyLimit,
       requestTimeoutMs: config.requestTimeoutMs,
@@ -169,7 +193,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         sources.close()
         await gate.close()
         await drained
+        await silence.close()
         await store.close()
+        await traces?.close()
         log.info('stopped')
         await flush()
       },
@@ -190,6 +216,18 @@ function assertRole({ role }: Config): void {
     `The role ${role} is for one of several nodes, and the embedded store is for one alone: set DATABASE_URL, or leave ` +
       'the role at all',
   ])
+}
+
+/** Loads what traces need only where they were asked for. */
+async function tracesOf(config: Config, log: Logger): Promise<Traces | null> {
+  if (config.traces === null) return null
+  const { startTraces } = await import('./traces.ts')
+  return startTraces({
+    config: config.traces,
+    onFault: (error) =>
+      log.warn({ why: error.message }, 'traces: the collector takes none; they are dropped until it does'),
+    onMended: () => log.warn('traces: the collector takes them again'),
+  })
 }
 
 /** A server that others reach is closed from its first moment; without a key nobody could open it. */

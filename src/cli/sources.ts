@@ -8,8 +8,10 @@ import { loadPlatforms } from '../intake/platforms.ts'
 import { createRegistry, type Made, type Registry } from '../intake/registry.ts'
 import { openVault } from '../intake/vault.ts'
 import { openSqliteKeys } from '../store/sqlite-keys.ts'
+import { openSqliteRhythms } from '../store/sqlite-rhythms.ts'
 import { openSqliteSources } from '../store/sqlite-sources.ts'
-import type { KeyStore } from '../store/store.ts'
+import type { KeyStore, SourceStore } from '../store/store.ts'
+import { type Hearing, hearings, shownHearing } from '../work/silence.ts'
 import { jsonOf } from './check-call.ts'
 import { exitWith } from './fault.ts'
 import { count, paint, print, printTable } from './table.ts'
@@ -53,16 +55,25 @@ export const create = (id: string, { secret, json, ...options }: SettingOptions 
   })
 
 export const list = ({ json }: Json) =>
-  withRegistry(async (registry) => {
+  withRegistry(async (registry, _keys, heard) => {
     const sources = await registry.list()
-    if (json) return printJson({ sources: sources.map(shownSource) })
+    const hearingsOf = await heard()
+    if (json) {
+      const shown = sources.map((source) => Object.assign(shownSource(source), shownHearing(hearingsOf.get(source.id))))
+      return printJson({ sources: shown })
+    }
     if (sources.length === 0) return print('There is no source. Make one: ticketflow sources create <id>')
     printTable(
-      ['source', 'platform', 'shows', 'networks', 'rate', 'state'],
-      sources.map((source) => ({
-        state: source.disabledAt === null ? 'ok' : 'warn',
-        cells: [source.id, ...cellsOf(source), source.disabledAt === null ? 'takes deliveries' : 'disabled'],
-      })),
+      ['source', 'platform', 'shows', 'networks', 'rate', 'last seen', 'state'],
+      sources.map((source) => {
+        const { lastSeen, silentSince } = hearingsOf.get(source.id) ?? { lastSeen: null, silentSince: null }
+        const isWell = source.disabledAt === null && silentSince === null
+        const seen = lastSeen === null ? 'never' : agoOf(Date.now() - lastSeen)
+        return {
+          state: isWell ? 'ok' : 'warn',
+          cells: [source.id, ...cellsOf(source), seen, stateOf(source, silentSince)],
+        }
+      }),
     )
     print(count(sources.length, 'source'))
   })
@@ -114,6 +125,22 @@ function showSecret({ source, secret }: Made): void {
   print(`\n    ${secret}\n`)
 }
 
+function stateOf({ disabledAt }: Source, silentSince: number | null): string {
+  if (disabledAt !== null) return 'disabled'
+  return silentSince === null ? 'takes deliveries' : `silent, noticed ${agoOf(Date.now() - silentSince)}`
+}
+
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const
+
+function agoOf(ms: number): string {
+  const [unit, size] = UNITS.find(([, one]) => ms >= one) ?? ['second', 1000]
+  return `${count(Math.max(0, Math.floor(ms / size)), unit)} ago`
+}
+
 const cellsOf = ({ settings }: Source): string[] => [
   settings.platform ?? 'recognised',
   settings.auth === 'signature' ? (settings.scheme ?? 'signature') : settings.auth,
@@ -154,19 +181,31 @@ export function jsonFile(path: string): unknown {
 
 const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
-async function withRegistry(work: (registry: Registry, keys: KeyStore) => Promise<void>): Promise<void> {
+async function withRegistry(
+  work: (registry: Registry, keys: KeyStore, heard: () => Promise<Map<string, Hearing>>) => Promise<void>,
+): Promise<void> {
   try {
     const { dataDir, secretKey } = readConfig()
     const store = openSqliteSources(dataDir)
     const keys = openSqliteKeys(dataDir)
     try {
       const registry = createRegistry({ store, platforms: await loadPlatforms(), vault: openVault(dataDir, secretKey) })
-      await work(registry, keys)
+      await work(registry, keys, () => heardIn(dataDir, store))
     } finally {
       store.close()
       keys.close()
     }
   } catch (error) {
     exitWith(error)
+  }
+}
+
+/** When each source was heard: the newest delivery as it is now, all else as the server saw it a few minutes ago. */
+async function heardIn(dataDir: string, sources: SourceStore): Promise<Map<string, Hearing>> {
+  const rhythms = openSqliteRhythms(dataDir)
+  try {
+    return await hearings(sources, rhythms, Date.now())
+  } finally {
+    rhythms.close()
   }
 }

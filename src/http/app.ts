@@ -11,6 +11,7 @@ import { AppError, fail } from '../core/errors.ts'
 import type { Jobs } from '../core/jobs.ts'
 import type { Platform } from '../core/platform.ts'
 import type { Role } from '../core/role.ts'
+import type { Traces } from '../core/trace.ts'
 import type { Intake } from '../intake/ingest.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
@@ -19,6 +20,7 @@ import type { Registry } from '../intake/registry.ts'
 import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
 import type { ShownKey } from '../store/receipt-key.ts'
+import type { Silence } from '../work/silence.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
@@ -32,6 +34,7 @@ import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
 import { receiptRoutes } from './receipts.ts'
+import { traceRequests } from './request-spans.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
 import { createTarpit } from './tarpit.ts'
@@ -51,6 +54,7 @@ export async function createApp(deps: {
   gate: Gate
   registry: Registry
   timeMachine: TimeMachine
+  silence: Silence
   limits: Limits
   overload: Overload
   trustedProxies: string[]
@@ -60,6 +64,8 @@ export async function createApp(deps: {
   metrics: Metrics
   jobs: Jobs
   role: Role
+  /** Null where nobody asked for traces. */
+  traces: Traces | null
   log: Logger
   bodyLimit: number
   requestTimeoutMs: number
@@ -67,8 +73,9 @@ export async function createApp(deps: {
   /** Null for plain HTTP. */
   tls: SecureContextOptions | null
 }): Promise<App> {
-  const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, jobs, role, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const { store, intake, gate, registry, timeMachine, silence, limits, overload, trustedProxies, publicUrl } = deps
+  const { platforms, receiptKeys, metrics, jobs, role, traces, log, bodyLimit, requestTimeoutMs, connections, tls } =
+    deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -100,6 +107,7 @@ export async function createApp(deps: {
   app.decorateRequest('actor', '')
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
+  if (traces !== null) traceRequests(app, traces)
   const tarpit = createTarpit(limits)
   app.setErrorHandler(async (error, request, reply) => {
     await tarpit(error, request, reply)
@@ -152,7 +160,7 @@ export async function createApp(deps: {
   await app.register(auditRoutes(store), { prefix: '/api' })
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
-  await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
+  await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore, silence }), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   await app.register(jobRoutes(jobs), { prefix: '/api' })
   return app

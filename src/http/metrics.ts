@@ -6,6 +6,7 @@ import type { Jobs, RunOutcome } from '../core/jobs.ts'
 import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
 import { OUTCOMES, type Store } from '../store/store.ts'
 import { createJobMetrics } from './job-metrics.ts'
+import type { Hearing } from '../work/silence.ts'
 
 export type Metrics = {
   /**
@@ -38,6 +39,7 @@ export function createMetrics(
   store: Pick<Store, 'queued' | 'figures'>,
   isSource: (id: string) => boolean,
   jobs: Pick<Jobs, 'figures'>,
+  silence: () => Promise<ReadonlyMap<string, Hearing>>,
 ): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -76,6 +78,28 @@ export function createMetrics(
     help: 'Number of the newest ticket',
     registers: [registry],
   })
+  const silent = new Gauge({
+    name: 'ticketflow_source_silent',
+    help: '1 while a source is quieter than it uses to be at this hour of the week, else 0',
+    labelNames: ['source'],
+    registers: [registry],
+  })
+  const lastSeen = new Gauge({
+    name: 'ticketflow_source_last_seen_timestamp_seconds',
+    help: 'When the newest delivery of a source came that was not refused',
+    labelNames: ['source'],
+    registers: [registry],
+  })
+  async function hear(): Promise<void> {
+    const hearings = await Promise.race([silence().catch(() => null), sleep(FIGURES_MS, null, { ref: false })])
+    if (hearings === null) return
+    silent.reset()
+    lastSeen.reset()
+    for (const [source, { lastSeen: seen, silentSince }] of hearings) {
+      silent.set({ source }, silentSince === null ? 0 : 1)
+      if (seen !== null) lastSeen.set({ source }, seen / 1000)
+    }
+  }
   const closed = new Counter({
     name: 'ticketflow_connections_closed_total',
     help: 'Connections that the server closed: too many of an address, too many in all, or an answer that nobody read',
@@ -120,6 +144,7 @@ export function createMetrics(
     contentType: registry.contentType,
     text: async () => {
       waiting.set(store.queued())
+      await hear()
       // Where the store cannot be read these stay what they were: all else is wanted then more than ever.
       const [figures, jobFigures] = await Promise.all([soon(store.figures()), soon(jobs.figures())])
       if (jobFigures !== null) jobMetrics.set(jobFigures)

@@ -210,6 +210,16 @@ export const ShownSource = SourceSettings.extend({
   disabled_at: timestamp.nullable(),
 }).meta({ id: 'Source' })
 
+/** With when it was heard, which is known of where the server runs and not of the source itself. */
+export const HeardSource = ShownSource.extend({
+  last_seen: timestamp.nullable().describe('When its newest delivery came that was not refused'),
+  usual_gap: z
+    .number()
+    .nullable()
+    .describe('The longest it is usually quiet at this hour of the week, in seconds; null while it is learnt'),
+  silent_since: timestamp.nullable().describe('Since when it is quieter than it uses to be; null where it is not'),
+}).meta({ id: 'HeardSource' })
+
 export const Whose = z.object({
   platform: z.string().optional().describe('Read the body as this platform’s, instead of recognising it'),
 })

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { AppError, type ErrorCode, fail } from '../core/errors.ts'
 import { storedDraft } from '../core/merge.ts'
 import { type Incoming, nameOf, type Platform, type PlatformEvent } from '../core/platform.ts'
+import { type Traces, untraced } from '../core/trace.ts'
 import type { Item, NewDelivery, Receipt, Store } from '../store/store.ts'
 import { idempotencyKeyOf } from './auth.ts'
 import { inflateBody, parseBody } from './body.ts'
@@ -50,8 +51,10 @@ export function createIntake(deps: {
   sources: Sources
   bodyLimit: number
   statusOf: (error: unknown) => number
+  /** Hears of the parts of a request, where traces were asked for. */
+  span?: Traces['span']
 }): Intake {
-  const { store, platforms, gate, sources, bodyLimit, statusOf } = deps
+  const { store, platforms, gate, sources, bodyLimit, statusOf, span = untraced } = deps
 
   async function run(request: RawRequest, submit: Submit): Promise<Receipt> {
     const progress: Partial<Parsed> & { delivery?: NewDelivery } = {}
@@ -86,8 +89,9 @@ export function createIntake(deps: {
 
   /** `progress` holds what is known already when this throws. */
   async function parse(request: RawRequest, progress: Partial<Parsed> = {}): Promise<Parsed> {
-    const sender =
-      request.sourceId === null ? gate.authenticate(request, 'intake') : sources.authenticate(request, gate)
+    const sender = span('verify', () =>
+      request.sourceId === null ? gate.authenticate(request, 'intake') : sources.authenticate(request, gate),
+    )
     progress.sender = sender
     const encoding = headerOf(request, 'content-encoding')
     const body = encoding === undefined ? request.body : await inflateBody(request, encoding, bodyLimit)
@@ -107,7 +111,9 @@ export function createIntake(deps: {
     const { registered } = sender
     // Most senders are no source: what needs no waiting is not waited for.
     const event =
-      registered === null ? platform.read(incoming) : await readEvent(platforms, platform, incoming, registered)
+      registered === null
+        ? span('map', () => platform.read(incoming))
+        : await span('map', () => readEvent(platforms, platform, incoming, registered))
     if ('draft' in event) {
       const receipt = await store.submit({ kind: 'ticket', delivery, draft: storedDraft(event.draft) })
       if (platform.answer === undefined || receipt.ticketId === null) return receipt
@@ -141,7 +147,9 @@ export function createIntake(deps: {
     { registered }: Sender,
   ): Promise<Receipt> {
     const read: Item[] = []
-    for (const item of items) read.push(await itemOf(item, readItem, registered))
+    await span('map', async () => {
+      for (const item of items) read.push(await itemOf(item, readItem, registered))
+    })
     return store.submit({ kind: 'batch', delivery, items: read })
   }
 

@@ -6,6 +6,7 @@ import { ask, createPool, type Pool } from './postgres-connect.ts'
 import { createPostgresKeys, createPostgresSources } from './postgres-keys.ts'
 import { pruneDeliveries } from './postgres-prune.ts'
 import { createPostgresReader } from './postgres-reader.ts'
+import { createPostgresRhythms } from './postgres-rhythms.ts'
 import { prepareDatabase } from './postgres-schema.ts'
 import { createPostgresTriage } from './postgres-triage.ts'
 import { createPostgresWriter } from './postgres-writer.ts'
@@ -72,6 +73,7 @@ export async function openPostgresStore(options: {
       },
       keyStore: createPostgresKeys(writing, bus),
       sourceStore: createPostgresSources(writing, bus),
+      rhythmStore: createPostgresRhythms(writing),
       submit: async (submission) => receiptOf(await commits.add(submission)),
       changeTicket: (id, change, actor) => writer.changeTicket(id, change, { at: Date.now(), actor }),
       remap: (remaps, actor) => writer.remap(remaps, { at: Date.now(), actor }),

@@ -15,6 +15,7 @@ import {
 import { createJobRows } from './sqlite-job-rows.ts'
 import { createSqliteJobs } from './sqlite-jobs.ts'
 import { createKeys } from './sqlite-keys.ts'
+import { createRhythms } from './sqlite-rhythms.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
@@ -148,6 +149,7 @@ export async function openSqliteStore(options: {
       },
       keyStore: createKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
+      rhythmStore: createRhythms(db),
       prune: async (before) => {
         let pruned = 0
         for (;;) {

@@ -237,6 +237,16 @@ export type TriageStore = TriageReader & {
   saveSetting: (name: string, value: string) => Promise<void>
 }
 
+/** When sources are heard, for whoever has to know that one fell silent (core/silence.ts). */
+export type RhythmStore = {
+  /** When the newest delivery of each was received that was not refused, ms; no entry where there is none of late. */
+  lastHeard: (sources: readonly string[]) => Promise<Map<string, number>>
+  /** What was saved, JSON by source. */
+  rhythms: () => Promise<Map<string, string>>
+  /** Lays these over what was saved, and forgets what is of no source any more. */
+  saveRhythms: (rhythms: ReadonlyMap<string, string>) => Promise<void>
+}
+
 /** How large the store is: cheap to know, however large it is. */
 type StoreFigures = {
   /** Number of the newest ticket; 0 when there is none. */
@@ -253,7 +263,7 @@ type StoreFigures = {
  */
 export type Store = TicketReader &
   DeliveryReader &
-  AuditReader & { keyStore: KeyStore; sourceStore: SourceStore; triage: TriageStore } & {
+  AuditReader & { keyStore: KeyStore; sourceStore: SourceStore; rhythmStore: RhythmStore; triage: TriageStore } & {
     submit: (submission: Submission) => Promise<Receipt>
     /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
     changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>

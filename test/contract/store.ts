@@ -737,6 +737,43 @@ export function storeContract(open: OpenSubject): void {
     })
   })
 
+  describe('rhythms', () => {
+    const settings = { name: 'Forms' } as SourceSettings
+    const heard = (store: Store, source: string, receivedAt: number) =>
+      store.submit({ kind: 'ticket', delivery: delivery({ source, receivedAt }), draft: draft() })
+
+    test('a source was heard when its newest delivery came that was not refused', async () => {
+      const store = await start()
+      await heard(store, 'forms', 1000)
+      await heard(store, 'forms', 2000)
+      await heard(store, 'shop', 1500)
+      const refused = delivery({ source: 'forms', receivedAt: 3000 })
+      await store.submit({ kind: 'refusal', delivery: refused, status: 401, reason: 'forged' })
+      const found = await store.rhythmStore.lastHeard(['forms', 'shop', 'nobody'])
+      expect(found).toEqual(
+        new Map([
+          ['forms', 2000],
+          ['shop', 1500],
+        ]),
+      )
+    })
+
+    test('are kept as long as their source is there', async () => {
+      const { sourceStore, rhythmStore } = await start()
+      for (const id of ['forms', 'shop']) await sourceStore.addSource({ id, settings, secrets: [], createdAt: 1000 })
+      await rhythmStore.saveRhythms(new Map(['forms', 'shop'].map((id) => [id, `{"of":"${id}"}`])))
+      await rhythmStore.saveRhythms(new Map([['forms', '{"of":"again"}']]))
+      const again = await subject.reopen()
+      expect(Object.fromEntries(await again.rhythmStore.rhythms())).toEqual({
+        forms: '{"of":"again"}',
+        shop: '{"of":"shop"}',
+      })
+      await again.sourceStore.removeSource('shop', 5000)
+      await again.rhythmStore.saveRhythms(new Map())
+      expect([...(await again.rhythmStore.rhythms()).keys()]).toEqual(['forms'])
+    })
+  })
+
   describe('a replay', () => {
     const refuse = (store: Store, row: Partial<NewDelivery> = {}) =>
       store.submit({ kind: 'refusal', delivery: delivery({ source: 'forms', ...row }), status: 400, reason: 'no' })

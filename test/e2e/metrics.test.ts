@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { freePort, ticketflow } from '../cli.ts'
-import { discard, ROOT, startTestServer, type TestServer } from '../server.ts'
+import { newRhythm } from '../../src/core/silence.ts'
+import { openSqliteRhythms } from '../../src/store/sqlite-rhythms.ts'
+import { openSqliteSources } from '../../src/store/sqlite-sources.ts'
+import { discard, ROOT, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
 const KEY = 'k'.repeat(40)
 
@@ -62,12 +65,57 @@ test('commits and the size of the store are measured', async () => {
 
 test.each(['grafana.json', 'prometheus-alerts.yaml'])('what examples/%s asks for is measured', async (name) => {
   server = await startTestServer({ TICKETFLOW_ADMIN_KEY: KEY })
-  await send('/api/integrations/webhook', { title: 'a', description: 'b' })
+  await send('/api/sources', { id: 'shop', auth: 'key' })
+  await send('/api/integrations/webhook/shop', { title: 'a', description: 'b' })
   const measured = new Set([...(await samples()).keys()].map((sample) => sample.replace(/\{.*/, '')))
   const asked = readFileSync(join(ROOT, 'examples', name), 'utf8').match(/\b(?:ticketflow|nodejs|process)_\w+/g) ?? []
   expect(asked.length).toBeGreaterThan(4)
   expect([...new Set(asked)].filter((metric) => !measured.has(metric))).toEqual([])
 })
+
+test('a source that is quieter than it uses to be is told of, until it is heard', { timeout: 120_000 }, async () => {
+  const dataDir = await temporaryDirectory()
+  await rememberSource(dataDir, 'shop')
+  const env = { TICKETFLOW_ADMIN_KEY: KEY, TICKETFLOW_DATA_DIR: dataDir, TICKETFLOW_MAX_LOOP_DELAY_MS: '0' }
+  server = await startTestServer(env)
+  const shop = async () => (await (await ask('/api/sources/shop')).json()) as Record<string, unknown>
+  const gauge = async () => (await samples()).get('ticketflow_source_silent{source="shop"}')
+  const told = { last_seen: expect.any(String), usual_gap: 60, silent_since: expect.any(String) }
+  await expect.poll(shop, { timeout: 30_000 }).toMatchObject(told)
+  expect(await gauge()).toBe(1)
+  const listed = await ticketflow(['sources', 'list'], { TICKETFLOW_DATA_DIR: dataDir })
+  expect(listed.stdout).toMatch(/shop .* 2 hours ago +silent, noticed /)
+  expect((await send('/api/integrations/webhook/shop', { title: 'a' })).status).toBe(400)
+  expect((await send('/api/integrations/webhook/shop', { title: 'a', description: 'b' })).status).toBe(200)
+  await expect.poll(gauge, { timeout: 30_000 }).toBe(0)
+  expect(await shop()).toMatchObject({ silent_since: null, usual_gap: expect.any(Number) })
+  const after = await ticketflow(['sources', 'list', '--json'], { TICKETFLOW_DATA_DIR: dataDir })
+  expect(JSON.parse(after.stdout).sources[0]).toMatchObject({ id: 'shop', silent_since: null })
+  await server.stop()
+  const said = () => /"source":"shop","last_seen":[^]*a source is heard again/.test(server.output())
+  await expect.poll(said, { timeout: 30_000 }).toBe(true)
+})
+
+/** A source of two months that is heard every minute, was heard two hours ago, and was watched until just now. */
+async function rememberSource(dataDir: string, id: string): Promise<void> {
+  const now = Date.now()
+  const sources = openSqliteSources(dataDir)
+  const { name, ...rest } = { name: id, platform: null, scheme: null, networks: [], rate: null, account: null }
+  const settings = { name, ...rest, auth: 'key' as const, defaults: {}, field_map: {}, redaction: [] }
+  await sources.addSource({ id, settings, secrets: [], createdAt: now - 60 * 86_400_000 })
+  sources.close()
+  const rhythms = openSqliteRhythms(dataDir)
+  const blank = newRhythm(now - 60_000)
+  const rhythm = {
+    ...blank,
+    first: now - 50 * 86_400_000,
+    heard: now - 2 * 3_600_000,
+    watched: now - 50 * 86_400_000,
+    gaps: blank.gaps.map(() => 60),
+  }
+  await rhythms.saveRhythms(new Map([[id, JSON.stringify(rhythm)]]))
+  rhythms.close()
+}
 
 describe('ticketflow top', () => {
   test('prints what happens, as text and as JSON', async () => {

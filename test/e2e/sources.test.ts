@@ -618,7 +618,7 @@ describe('ticketflow sources', () => {
     const sent = () => send(server, { path: `${PATH}/forms`, body: text(), headers: { 'x-api-key': secret } })
     await until(async () => (await sent()).status === 200)
     expect((await sent()).json.category).toBe('web')
-    expect(await run('list')).toMatch(/forms +recognised +token +any +takes deliveries/)
+    expect(await run('list')).toMatch(/forms +recognised +token +any +\d+ seconds? ago +takes deliveries/)
     await run('disable', 'forms')
     await until(async () => (await sent()).status === 403)
     await run('enable', 'forms')

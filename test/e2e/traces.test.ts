@@ -1,0 +1,118 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { ask, bearer } from '../ask.ts'
+import { freePort } from '../cli.ts'
+import { startCollector } from '../collector.ts'
+import { discard, post, startTestServer, type TestServer } from '../server.ts'
+
+const KEY = 'k'.repeat(40)
+const WAIT = { timeout: 60_000, interval: 50 }
+const PARENT = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7' }
+
+describe('with a collector', () => {
+  let server: TestServer
+  let collector: Awaited<ReturnType<typeof startCollector>>
+  beforeAll(async () => {
+    collector = await startCollector()
+    server = await startTestServer({
+      TICKETFLOW_ADMIN_KEY: KEY,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_SERVICE_NAME: 'intake-test',
+      OTEL_BSP_SCHEDULE_DELAY: '100',
+    })
+    await ask(`${server.url}/api/sources`, { method: 'POST', body: { id: 'shop', auth: 'key' }, headers: bearer(KEY) })
+  })
+  afterAll(async () => {
+    await discard(server)
+    collector?.server.closeAllConnections()
+    collector?.server.close()
+  })
+
+  /** The spans of one trace, by name, once the request's own is among them. */
+  async function traceOf(traceId: string) {
+    const ofTrace = () => collector.spans.filter((span) => span.traceId === traceId)
+    await expect.poll(() => ofTrace().some(({ kind }) => kind === 2), WAIT).toBe(true)
+    return Object.fromEntries(ofTrace().map((span) => [span.kind === 2 ? 'request' : span.name, span]))
+  }
+
+  test('a delivery is a span under its sender’s, with verify, map and commit under it', async () => {
+    const { json } = await post(
+      `${server.webhook}/shop?token=hunter2`,
+      { title: 'Printer', description: 'on fire', id: 'ext-1', customer_email: 'ada@example.com', platform: 'shop' },
+      { ...bearer(KEY), traceparent: `00-${PARENT.traceId}-${PARENT.spanId}-01` },
+    )
+    const spans = await traceOf(PARENT.traceId)
+    expect(Object.keys(spans).toSorted()).toEqual(['commit', 'map', 'request', 'verify'])
+    const { request, verify, map, commit } = spans
+    expect(request).toMatchObject({
+      name: 'POST /api/integrations/webhook/:source',
+      parent: PARENT.spanId,
+      service: 'intake-test',
+    })
+    expect(request?.attributes).toMatchObject({
+      'http.request.method': 'POST',
+      'http.route': '/api/integrations/webhook/:source',
+      'http.response.status_code': 200,
+      'url.path': '/api/integrations/webhook/shop',
+      'ticketflow.source': 'shop',
+      'ticketflow.platform': expect.any(String),
+      'ticketflow.outcome': 'created',
+      'ticketflow.ticket_id': json.id,
+    })
+    for (const part of [verify, map, commit]) expect(part?.parent).toBe(request?.spanId)
+    // Nothing of the sender, of the body or of the query is in it.
+    const sent = Buffer.concat(collector.raw).toString('latin1')
+    for (const secret of ['ada@example.com', 'on fire', 'hunter2', KEY, '127.0.0.1']) expect(sent).not.toContain(secret)
+  })
+
+  test('a refusal is a trace of its own, and what a sender decided not to sample is not sent', async () => {
+    const unsampled = 'a'.repeat(32)
+    const headers = { traceparent: `00-${unsampled}-${PARENT.spanId}-00` }
+    await post(server.webhook, { title: 'a', description: 'b' }, { ...bearer(KEY), ...headers })
+    const refused = await post(server.webhook, { title: 'no key' }, { 'x-request-id': 'refused-1' })
+    expect(refused.status).toBe(401)
+    const found = () => collector.spans.find(({ attributes }) => attributes['ticketflow.request_id'] === 'refused-1')
+    await expect.poll(found, WAIT).toBeDefined()
+    const spans = await traceOf(found()?.traceId ?? '')
+    expect(spans['request']).toMatchObject({ parent: '', name: 'POST /api/integrations/webhook' })
+    expect(spans['request']?.attributes).toMatchObject({
+      'http.response.status_code': 401,
+      'ticketflow.outcome': 'rejected',
+    })
+    expect(collector.spans.filter(({ traceId }) => traceId === unsampled)).toEqual([])
+  })
+
+  test('the last spans are sent before the server ends', async () => {
+    const traceId = 'b'.repeat(32)
+    const headers = { ...bearer(KEY), traceparent: `00-${traceId}-${PARENT.spanId}-01` }
+    await post(server.webhook, { title: 'a', description: 'b' }, headers)
+    expect(await server.stop()).toBe(0)
+    expect((await traceOf(traceId))['request']).toBeDefined()
+  })
+})
+
+test('a collector that is gone slows nobody down, and is told of once', async () => {
+  const server = await startTestServer({
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+    OTEL_EXPORTER_OTLP_TIMEOUT: '300',
+    OTEL_BSP_SCHEDULE_DELAY: '50',
+    OTEL_BSP_MAX_QUEUE_SIZE: '16',
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '8',
+  })
+  try {
+    for (let round = 0; round < 60; round += 1) {
+      const { status } = await post(server.webhook, { title: 'a', description: `b${round}` })
+      expect(status).toBe(200)
+      if (server.output().includes('traces:') && round > 20) break
+      await sleep(20)
+    }
+    await expect.poll(() => server.output().match(/"msg":"traces: /g) ?? [], WAIT).toHaveLength(1)
+    expect(await server.stop()).toBe(0)
+    // Nothing but lines of our own log: no library wrote past it.
+    for (const line of server.output().trim().split('\n')) expect(line).toMatch(/^\{"level":/)
+  } finally {
+    await discard(server)
+  }
+})
