@@ -16,15 +16,17 @@ import { createSources } from './intake/sources.ts'
 import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
+import { openStore } from './store/open.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
-import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
-const QUEUE_BYTES = 67_108_864
 const PATIENCE_MS = 5_000
+
+const UNSHARED_KEY =
+  'the secrets of sources are sealed by a key of this node alone: give all nodes the same TICKETFLOW_SECRET_KEY'
 
 /** Shows the first key to whoever starts the server: it goes to no log. */
 export type Announce = (secret: string) => void
@@ -35,10 +37,7 @@ export type Server = { url: string; close: () => Promise<void> }
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
-  const store = await openSqliteStore({
-    directory: config.dataDir,
-    maxQueued: config.maxQueued,
-    maxQueuedBytes: QUEUE_BYTES,
+  const { store } = await openStore(config, {
     notary: (facts) => receiptKey.notary(facts),
     onCommit: (deliveries, seconds) => metrics.commit(deliveries, seconds),
     onDeath: async (error) => {
@@ -53,6 +52,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     receiptKey = openReceiptKey(config.dataDir)
     for (const warning of receiptKey.warnings) log.warn(warning)
     if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
+    if (config.databaseUrl !== null && config.secretKey === null) log.warn(UNSHARED_KEY)
     const platforms = await loadPlatforms()
     const isLocal = isLoopback(config.host)
     if (!isLocal && config.adminKey === null) await makeFirstKey(store.keyStore, announce)
@@ -80,6 +80,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
     const overload = await watchOverload({
       ...config.overload,
+      // The disk that fills up is then another machine's, which refuses to commit when it has.
+      ...(config.databaseUrl !== null && { minFreeBytes: 0 }),
       directory: config.dataDir,
       isCrowded: store.isCrowded,
       onShed: metrics.shed,

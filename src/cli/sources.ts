@@ -7,8 +7,7 @@ import { createAdminKey } from '../intake/keys.ts'
 import { loadPlatforms } from '../intake/platforms.ts'
 import { createRegistry, type Made, type Registry } from '../intake/registry.ts'
 import { openVault } from '../intake/vault.ts'
-import { openSqliteKeys } from '../store/sqlite-keys.ts'
-import { openSqliteSources } from '../store/sqlite-sources.ts'
+import { openAccess } from '../store/open.ts'
 import type { KeyStore } from '../store/store.ts'
 import { jsonOf } from './check-call.ts'
 import { exitWith } from './fault.ts'
@@ -156,15 +155,13 @@ const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
 
 async function withRegistry(work: (registry: Registry, keys: KeyStore) => Promise<void>): Promise<void> {
   try {
-    const { dataDir, secretKey } = readConfig()
-    const store = openSqliteSources(dataDir)
-    const keys = openSqliteKeys(dataDir)
+    const config = readConfig()
+    const { keyStore, sourceStore, close } = await openAccess(config)
     try {
-      const registry = createRegistry({ store, platforms: await loadPlatforms(), vault: openVault(dataDir, secretKey) })
-      await work(registry, keys)
+      const vault = openVault(config.dataDir, config.secretKey)
+      await work(createRegistry({ store: sourceStore, platforms: await loadPlatforms(), vault }), keyStore)
     } finally {
-      store.close()
-      keys.close()
+      await close()
     }
   } catch (error) {
     exitWith(error)
