@@ -68,6 +68,19 @@ const Environment = z
     TICKETFLOW_TLS_KEY: z.string().default(''),
     TICKETFLOW_TLS_CLIENT_CA: z.string().default(''),
     TICKETFLOW_ROLE: z.enum(ROLES, { error: `TICKETFLOW_ROLE must be one of ${ROLES.join(', ')}` }).default('all'),
+    DATABASE_URL: z
+      .string()
+      .default('')
+      .refine((url) => url === '' || (URL.canParse(url) && /^postgres(?:ql)?:$/.test(new URL(url).protocol)), {
+        error: 'DATABASE_URL must be an address such as postgres://user:password@host:5432/tickets',
+      }),
+    TICKETFLOW_DATABASE_CONNECTIONS: whole('TICKETFLOW_DATABASE_CONNECTIONS', { min: 1, max: 1000, preset: 10 }),
+    TICKETFLOW_NODE_ID: z
+      .string()
+      .default('')
+      .refine((id) => id === '' || /^[A-Za-z0-9][\w.-]{0,63}$/.test(id), {
+        error: 'TICKETFLOW_NODE_ID must have at most 64 letters, digits, dots, lines and dashes',
+      }),
   })
   .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
     error: 'TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY go together: set both, or neither for plain HTTP',
@@ -113,6 +126,12 @@ const Environment = z
             key: resolve(env.TICKETFLOW_TLS_KEY),
             clientCa: env.TICKETFLOW_TLS_CLIENT_CA === '' ? null : resolve(env.TICKETFLOW_TLS_CLIENT_CA),
           },
+    /** The PostgreSQL that is the store; null is the embedded one, in the data directory. */
+    databaseUrl: env.DATABASE_URL || null,
+    /** How many connections read from it at most. */
+    databaseConnections: env.TICKETFLOW_DATABASE_CONNECTIONS,
+    /** Null is the one that the data directory keeps. */
+    nodeId: env.TICKETFLOW_NODE_ID || null,
   }))
 
 export type Config = z.output<typeof Environment> & {

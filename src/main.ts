@@ -3,7 +3,6 @@ import { Server as TlsServer } from 'node:tls'
 import type { Logger } from 'pino'
 
 import { type Config, ConfigError } from './config.ts'
-import type { Jobs, JobsHooks } from './core/jobs.ts'
 import { instant } from './core/key.ts'
 import { perMinute } from './core/rate.ts'
 import type { Traces } from './core/trace.ts'
@@ -22,18 +21,20 @@ import { traceCommits } from './intake/spans.ts'
 import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
+import { openStore } from './store/open.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
-import { openSqliteStore, type SqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { workOf } from './work/jobs.ts'
 import { watchSilence } from './work/silence.ts'
 
-const QUEUE_BYTES = 67_108_864
 const PATIENCE_MS = 5_000
 /** How long jobs that run may go on once the server stops; what takes longer is run again. */
 const DRAIN_MS = 10_000
+
+const UNSHARED_KEY =
+  'the secrets of sources are sealed by a key of this node alone: give all nodes the same TICKETFLOW_SECRET_KEY'
 
 /** Shows the first key to whoever starts the server: it goes to no log. */
 export type Announce = (secret: string) => void
@@ -46,10 +47,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
   const traces = await tracesOf(config, log)
-  const store = await openSqliteStore({
-    directory: config.dataDir,
-    maxQueued: config.maxQueued,
-    maxQueuedBytes: QUEUE_BYTES,
+  const { store, openJobs } = await openStore(config, {
     notary: (facts) => receiptKey.notary(facts),
     onCommit: (deliveries, seconds) => metrics.commit(deliveries, seconds),
     onDeath: async (error) => {
@@ -64,6 +62,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     receiptKey = openReceiptKey(config.dataDir)
     for (const warning of receiptKey.warnings) log.warn(warning)
     if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
+    if (config.databaseUrl !== null && config.secretKey === null) log.warn(UNSHARED_KEY)
     const platforms = await loadPlatforms()
     const isLocal = isLoopback(config.host)
     if (!isLocal && config.adminKey === null) await makeFirstKey(store.keyStore, announce)
@@ -79,7 +78,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       limits,
       onError: (error) => log.error({ err: error }, 'a source cannot take deliveries'),
     })
-    const jobs = openJobs(store, {
+    const jobs = await openJobs({
       mayRun: () => overload.now() === null,
       onRun: (...run) => metrics.jobRun(...run),
       onFailure: ({ id, kind, attempt, error, isDead }) =>
@@ -116,6 +115,8 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     })
     const overload = await watchOverload({
       ...config.overload,
+      // The disk that fills up is then another machine's, which refuses to commit when it has.
+      ...(config.databaseUrl !== null && { minFreeBytes: 0 }),
       directory: config.dataDir,
       isCrowded: store.isCrowded,
       onShed: metrics.shed,
@@ -206,12 +207,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   }
 }
 
-/** The one place that chooses the engine: on PostgreSQL it is `openPostgresJobs({ database }, hooks)`. */
-const openJobs = (store: SqliteStore, hooks: JobsHooks): Jobs => store.createJobs(hooks)
-
 /** Throws ConfigError: who shares the work has to share the store. */
-function assertRole({ role }: Config): void {
-  if (role === 'all') return
+function assertRole({ role, databaseUrl }: Config): void {
+  if (role === 'all' || databaseUrl !== null) return
   throw new ConfigError([
     `The role ${role} is for one of several nodes, and the embedded store is for one alone: set DATABASE_URL, or leave ` +
       'the role at all',

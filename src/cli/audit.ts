@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { readConfig } from '../config.ts'
 import { type Checkpoint, checkpointJson, checkpointLine, checkpointsIn } from '../core/audit.ts'
 import { type AuditReport, verifyAudit } from '../store/audit.ts'
-import { openAudit } from '../store/sqlite-audit.ts'
+import { openAudit } from '../store/open.ts'
 import { StoreError } from '../store/sqlite-files.ts'
 import type { AuditReader } from '../store/store.ts'
 import { exitWith } from './fault.ts'
@@ -12,38 +12,81 @@ import { count, paint, print } from './table.ts'
 
 type Options = { json?: boolean }
 
-/** Follows the chain of the audit log. Exit code 1 when a link is broken, or a checkpoint is not in the log. */
+/** Follows each chain of the audit log. Exit code 1 when a link is broken, or a checkpoint is not in the log. */
 export async function verify({ json = false, checkpoint: kept }: Options & { checkpoint?: string }): Promise<void> {
   await withAudit(async (reader) => {
     const checkpoints = kept === undefined ? [] : checkpointsOf(kept)
-    const report = await verifyAudit(reader, {
-      checkpoints,
-      onProgress: (done, total) =>
-        drawLine(`${percent(done, total)} %  ${done.toLocaleString('en-US')} of ${count(total, ...DELIVERIES)}`),
-    })
-    clearLine()
-    if (json) print(JSON.stringify(reportJson(report), null, 2))
-    else show(report, checkpoints.length > 0)
-    if (report.fault !== null) process.exitCode = 1
+    const nodes = await reader.auditNodes()
+    const byNode = await checkpointsByNode(reader, nodes, checkpoints)
+    const reports: [node: string, report: AuditReport][] = []
+    for (const node of nodes) {
+      const report = await verifyAudit(reader, {
+        ...(node !== '' && { node }),
+        checkpoints: byNode.get(node) ?? [],
+        onProgress: (done, total) =>
+          drawLine(`${percent(done, total)} %  ${done.toLocaleString('en-US')} of ${count(total, ...DELIVERIES)}`),
+      })
+      clearLine()
+      reports.push([node, report])
+    }
+    const isNamed = nodes.some((node) => node !== '')
+    if (json) print(JSON.stringify(isNamed ? nodesJson(reports) : reportJson(reports[0]?.[1]), null, 2))
+    for (const [node, report] of json ? [] : reports) {
+      if (isNamed) print(paint('bold', `Node ${node}`))
+      show(report, checkpoints.length > 0)
+    }
+    if (reports.some(([, { fault }]) => fault !== null)) process.exitCode = 1
   })
 }
 
-/** Prints the newest link. Exit code 1 when there is none. */
+/** Prints the newest link of each chain. Exit code 1 when there is none. */
 export async function checkpoint({ json = false }: Options): Promise<void> {
   await withAudit(async (reader) => {
-    const newest = await reader.checkpoint()
-    if (newest === null) throw new StoreError('No delivery is in the chain yet; there is nothing to keep')
-    print(json ? JSON.stringify(checkpointJson(newest)) : checkpointLine(newest))
+    const nodes = await reader.auditNodes()
+    const found = await Promise.all(nodes.map((node) => reader.checkpoint(node)))
+    const newest = found.flatMap((one) => one ?? [])
+    if (newest.length === 0) throw new StoreError('No delivery is in the chain yet; there is nothing to keep')
+    for (const one of newest) print(json ? JSON.stringify(checkpointJson(one)) : checkpointLine(one))
   })
+}
+
+/**
+ * Which chain each checkpoint is held against: that of its node; where it names none, the one that has its delivery, or
+ * the first, which then says that it is not there.
+ */
+async function checkpointsByNode(
+  reader: AuditReader,
+  nodes: readonly string[],
+  checkpoints: readonly Checkpoint[],
+): Promise<Map<string, Checkpoint[]>> {
+  const byNode = new Map<string, Checkpoint[]>()
+  for (const one of checkpoints) {
+    const { node = (await nodeOf(reader, nodes, one)) ?? nodes[0] ?? '' } = one
+    if (!nodes.includes(node)) {
+      throw new StoreError(
+        `A checkpoint is of node ${node}, which has no chain here: it was removed, or is another store's`,
+      )
+    }
+    byNode.set(node, [...(byNode.get(node) ?? []), one])
+  }
+  return byNode
+}
+
+async function nodeOf(reader: AuditReader, nodes: readonly string[], { deliveryId }: Checkpoint) {
+  for (const node of nodes.length > 1 ? nodes : []) {
+    const { rows } = await reader.auditPage(deliveryId - 1, 1, node)
+    if (rows[0]?.id === deliveryId) return node
+  }
+  return undefined
 }
 
 async function withAudit(use: (reader: AuditReader) => Promise<void>): Promise<void> {
   try {
-    const audit = openAudit(readConfig().dataDir)
+    const audit = await openAudit(readConfig())
     try {
       await use(audit)
     } finally {
-      audit.close()
+      await audit.close()
     }
   } catch (error) {
     clearLine()
@@ -80,14 +123,24 @@ const DELIVERIES = ['delivery', 'deliveries'] as const
 
 const place = ({ deliveryId, receivedAt }: Checkpoint) => `${deliveryId} (${new Date(receivedAt).toISOString()})`
 
-const reportJson = ({ rows, first, last, erased, uncovered, isPruned, proven, fault }: AuditReport) => ({
-  ok: fault === null,
-  deliveries: rows,
-  first: first && checkpointJson(first),
-  last: last && checkpointJson(last),
-  erased,
-  before_the_chain: uncovered,
-  pruned: isPruned,
-  checkpoints_proven: proven,
-  fault: fault && { delivery_id: fault.deliveryId, kind: fault.kind, detail: fault.detail },
+const nodesJson = (reports: [node: string, report: AuditReport][]) => ({
+  ok: reports.every(([, { fault }]) => fault === null),
+  nodes: reports.map(([node, report]) => Object.assign({ node }, reportJson(report))),
 })
+
+const reportJson = (report: AuditReport | undefined) =>
+  report && {
+    ok: report.fault === null,
+    deliveries: report.rows,
+    first: report.first && checkpointJson(report.first),
+    last: report.last && checkpointJson(report.last),
+    erased: report.erased,
+    before_the_chain: report.uncovered,
+    pruned: report.isPruned,
+    checkpoints_proven: report.proven,
+    fault: report.fault && {
+      delivery_id: report.fault.deliveryId,
+      kind: report.fault.kind,
+      detail: report.fault.detail,
+    },
+  }

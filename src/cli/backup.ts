@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 
-import { readConfig } from '../config.ts'
 import { backUpStore, partialPath, type Progress, restoreStore } from '../store/sqlite-backup.ts'
+import { embeddedConfig } from './embedded.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
 import { count, print, size } from './table.ts'
@@ -14,7 +14,7 @@ export async function backup(file: string, { force = false, json = false }: Opti
   const started = performance.now()
   const forget = removeWhenInterrupted(partialPath(file))
   try {
-    const { dataDir: directory } = readConfig()
+    const { dataDir: directory } = embeddedConfig('back it up with `pg_dump --format=custom`')
     const made = await backUpStore({ directory, file, replace: force, onProgress: progressLine })
     clearLine()
     const seconds = Math.round(performance.now() - started) / 1000
@@ -36,7 +36,7 @@ export async function backup(file: string, { force = false, json = false }: Opti
 /** Makes the backup `file` the store of the data directory. Exit code 1, with nothing changed, when it can't. */
 export function restore(file: string, { force = false, json = false }: Options): void {
   try {
-    const { dataDir: directory } = readConfig()
+    const { dataDir: directory } = embeddedConfig('restore it with `pg_restore`')
     const restored = restoreStore({ directory, file, replace: force, now: new Date() })
     if (json) return print(JSON.stringify({ ok: true, file: resolve(file), directory, ...restored }, null, 2))
     const { tickets, deliveries } = restored.counts

@@ -1,7 +1,7 @@
-import { readConfig } from '../config.ts'
 import { isEmail } from '../core/text.ts'
 import { erasePerson, type Erasure } from '../store/sqlite-forget.ts'
 import { StoreError } from '../store/sqlite-files.ts'
+import { embeddedConfig } from './embedded.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
 import { count, paint, print } from './table.ts'
@@ -13,7 +13,7 @@ export async function erase({ email, dryRun = false, json = false }: Options): P
   try {
     if (!isEmail(email)) throw new StoreError(`${email} is no e-mail address; give one as in --email ann@example.com`)
     const erasure = await erasePerson({
-      directory: readConfig().dataDir,
+      directory: embeddedConfig('PostgreSQL has no such command yet').dataDir,
       email,
       isDry: dryRun,
       actor: 'command line',

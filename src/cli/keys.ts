@@ -2,7 +2,7 @@ import { readConfig } from '../config.ts'
 import { fail } from '../core/errors.ts'
 import { type ApiKey, keyFault, type Scope, shownKey } from '../core/key.ts'
 import { createKey } from '../intake/keys.ts'
-import { openSqliteKeys } from '../store/sqlite-keys.ts'
+import { openAccess } from '../store/open.ts'
 import type { KeyStore } from '../store/store.ts'
 import { exitWith } from './fault.ts'
 import { count, paint, print, printTable } from './table.ts'
@@ -52,11 +52,11 @@ export const revoke = (id: string, { json }: { json?: boolean }) =>
 
 async function withKeys(work: (store: KeyStore) => Promise<void>): Promise<void> {
   try {
-    const store = openSqliteKeys(readConfig().dataDir)
+    const { keyStore, close } = await openAccess(readConfig())
     try {
-      await work(store)
+      await work(keyStore)
     } finally {
-      store.close()
+      await close()
     }
   } catch (error) {
     exitWith(error)

@@ -7,10 +7,8 @@ import { createAdminKey } from '../intake/keys.ts'
 import { loadPlatforms } from '../intake/platforms.ts'
 import { createRegistry, type Made, type Registry } from '../intake/registry.ts'
 import { openVault } from '../intake/vault.ts'
-import { openSqliteKeys } from '../store/sqlite-keys.ts'
-import { openSqliteRhythms } from '../store/sqlite-rhythms.ts'
-import { openSqliteSources } from '../store/sqlite-sources.ts'
-import type { KeyStore, SourceStore } from '../store/store.ts'
+import { openAccess } from '../store/open.ts'
+import type { KeyStore } from '../store/store.ts'
 import { type Hearing, hearings, shownHearing } from '../work/silence.ts'
 import { jsonOf } from './check-call.ts'
 import { exitWith } from './fault.ts'
@@ -185,27 +183,17 @@ async function withRegistry(
   work: (registry: Registry, keys: KeyStore, heard: () => Promise<Map<string, Hearing>>) => Promise<void>,
 ): Promise<void> {
   try {
-    const { dataDir, secretKey } = readConfig()
-    const store = openSqliteSources(dataDir)
-    const keys = openSqliteKeys(dataDir)
+    const config = readConfig()
+    const { keyStore, sourceStore, rhythmStore, close } = await openAccess(config)
     try {
-      const registry = createRegistry({ store, platforms: await loadPlatforms(), vault: openVault(dataDir, secretKey) })
-      await work(registry, keys, () => heardIn(dataDir, store))
+      const vault = openVault(config.dataDir, config.secretKey)
+      const registry = createRegistry({ store: sourceStore, platforms: await loadPlatforms(), vault })
+      // The newest delivery as it is now, all else as the server saw it a few minutes ago.
+      await work(registry, keyStore, () => hearings(sourceStore, rhythmStore, Date.now()))
     } finally {
-      store.close()
-      keys.close()
+      await close()
     }
   } catch (error) {
     exitWith(error)
-  }
-}
-
-/** When each source was heard: the newest delivery as it is now, all else as the server saw it a few minutes ago. */
-async function heardIn(dataDir: string, sources: SourceStore): Promise<Map<string, Hearing>> {
-  const rhythms = openSqliteRhythms(dataDir)
-  try {
-    return await hearings(sources, rhythms, Date.now())
-  } finally {
-    rhythms.close()
   }
 }

@@ -108,7 +108,12 @@ export const DeliveryWithBody = Delivery.extend({
 }).meta({ id: 'DeliveryWithBody' })
 
 export const Checkpoint = z
-  .object({ delivery_id: z.int(), received_at: timestamp, link: z.string().describe('SHA-256, hex') })
+  .object({
+    delivery_id: z.int(),
+    received_at: timestamp,
+    link: z.string().describe('SHA-256, hex'),
+    node: z.string().optional().describe('Whose chain it is of, where several servers write to one database'),
+  })
   .meta({ id: 'Checkpoint' })
 
 export const DeliveryPage = z

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { createOnce } from './durable-file.ts'
 import { prepareDirectory, StoreError } from './sqlite-files.ts'
 
-/** What a node may be called. */
-export const NODE_ID = /^[A-Za-z0-9][\w.-]{0,63}$/
+// As the configuration has it.
+const NODE_ID = /^[A-Za-z0-9][\w.-]{0,63}$/
 
 /**
  * Who this node is, for good: its part of the audit log is a chain of its own. Made once and kept in the data directory,

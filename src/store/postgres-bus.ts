@@ -25,6 +25,16 @@ export type Bus = {
   close: () => Promise<void>
 }
 
+/** For a process that tells of something and hears nothing. */
+export const tellerOf = (pool: Pool): Pick<Bus, 'publish' | 'subscribe'> => ({
+  publish: (topic, message = '') => notify(pool, `- ${topic} ${message}`),
+  subscribe: () => () => {},
+})
+
+async function notify(pool: Pool, payload: string): Promise<void> {
+  await ask(pool, 'select pg_notify($1, $2)', [CHANNEL, payload])
+}
+
 /** Resolves when the bus listens. A lost connection is made again, with growing pauses, until the bus is closed. */
 export async function openBus(url: string, pool: Pool): Promise<Bus> {
   const self = randomUUID()
@@ -96,7 +106,7 @@ export async function openBus(url: string, pool: Pool): Promise<Bus> {
   return {
     publish: async (topic, message = '') => {
       tell(topic, message)
-      await ask(pool, 'select pg_notify($1, $2)', [CHANNEL, `${self} ${topic} ${message}`])
+      await notify(pool, `${self} ${topic} ${message}`)
     },
     subscribe: (topic, listener) => {
       const listeners = topics.get(topic) ?? new Set()

@@ -15,12 +15,13 @@ const MONTHS_AHEAD = 2
 const LOCK_MS = 3_000
 
 /**
- * Brings the database's schema up to date, and that of the job engine; one of many nodes does it, the others wait.
- * Throws StoreError where the database cannot be used.
+ * Brings the database's schema up to date, and that of the job engine, and registers the node that is to write; one of
+ * many does it, the others wait. Throws StoreError where the database cannot be used.
  */
 export async function prepareDatabase(
   url: string,
-  { node, now, isImport = false }: { node: string; now: number; isImport?: boolean },
+  node: string | null = null,
+  { isImport = false }: { isImport?: boolean } = {},
 ): Promise<void> {
   try {
     await withSchemaLock(url, async (client) => {
@@ -28,8 +29,8 @@ export async function prepareDatabase(
       await migrate(client)
       await runMigrations({ connectionString: url, logger: new Logger(() => () => {}), noHandleSignals: true })
       if (!isImport) await assertWhole(client)
-      await makeParts(client, now)
-      await client.query('insert into nodes (id) values ($1) on conflict do nothing', [node])
+      await makeParts(client, Date.now())
+      if (node !== null) await client.query('insert into nodes (id) values ($1) on conflict do nothing', [node])
     })
   } catch (cause) {
     if (cause instanceof StoreError) throw cause

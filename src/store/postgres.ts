@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createPostgresAudit } from './postgres-audit.ts'
-import { type Bus, openBus } from './postgres-bus.ts'
+import { type Bus, openBus, tellerOf } from './postgres-bus.ts'
 import { ask, createPool, type Pool } from './postgres-connect.ts'
 import { createPostgresKeys, createPostgresSources } from './postgres-keys.ts'
 import { pruneDeliveries } from './postgres-prune.ts'
@@ -42,7 +42,7 @@ export async function openPostgresStore(options: {
   onCommit?: (deliveries: number, seconds: number) => void
 }): Promise<Store & { postgres: Postgres }> {
   const { url, node, readers, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {} } = options
-  await prepareDatabase(url, { node, now: Date.now() })
+  await prepareDatabase(url, node)
   const writing = createPool(url, { name: `ticketflow ${node} writer`, max: WRITERS })
   const pool = createPool(url, { name: `ticketflow ${node}`, max: readers })
   try {
@@ -94,5 +94,19 @@ export async function openPostgresStore(options: {
   } catch (error) {
     await Promise.all([writing.end(), pool.end()])
     throw error
+  }
+}
+
+/** Keys, sources and audit log of a database, for a command that runs beside its servers. Throws StoreError. */
+export async function openPostgresBeside(url: string) {
+  await prepareDatabase(url)
+  const pool = createPool(url, { name: 'ticketflow command', max: 2 })
+  const teller = tellerOf(pool)
+  return {
+    keyStore: createPostgresKeys(pool, teller),
+    sourceStore: createPostgresSources(pool, teller),
+    rhythmStore: createPostgresRhythms(pool),
+    audit: createPostgresAudit(pool, ''),
+    close: () => pool.end(),
   }
 }

@@ -61,7 +61,7 @@ export async function transferStore(options: {
       throw new StoreError(`${path} is of an older version; start the server once and it is brought up to date`)
     }
     const node = nodeId(directory, options.node)
-    await prepareDatabase(url, { node, now, isImport: true })
+    await prepareDatabase(url, node, { isImport: true })
     const client = new Client(clientConfig(url, 'ticketflow migrate'))
     client.on('error', () => {}) // the question that waits says so
     await client.connect()

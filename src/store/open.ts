@@ -1,0 +1,83 @@
+import type { Jobs, JobsHooks } from '../core/jobs.ts'
+import { nodeId } from './node-id.ts'
+import { openPostgresBeside, openPostgresStore, type Postgres } from './postgres.ts'
+import { openPostgresJobs } from './postgres-jobs.ts'
+import type { Notary } from './receipt-key.ts'
+import { openAudit as openSqliteAudit } from './sqlite-audit.ts'
+import { prepareDirectory } from './sqlite-files.ts'
+import { openSqliteKeys } from './sqlite-keys.ts'
+import { openSqliteRhythms } from './sqlite-rhythms.ts'
+import { openSqliteSources } from './sqlite-sources.ts'
+import { openSqliteStore } from './sqlite.ts'
+import type { AuditReader, KeyStore, RhythmStore, SourceStore, Store } from './store.ts'
+
+/** What the configuration says of the store: which engine, and where. */
+export type Where = { databaseUrl: string | null; dataDir: string }
+
+const QUEUE_BYTES = 67_108_864
+
+/** The store that a server works on, and the engine of its jobs; `postgres` is null for the embedded one. */
+export async function openStore(
+  config: Where & { databaseConnections: number; nodeId: string | null; maxQueued: number },
+  hooks: {
+    notary: Notary
+    onCommit: (deliveries: number, seconds: number) => void
+    /** See openSqliteStore. */
+    onDeath: (error: Error) => void
+  },
+): Promise<{ store: Store; postgres: Postgres | null; openJobs: (hooks: JobsHooks) => Promise<Jobs> }> {
+  const { databaseUrl, dataDir, databaseConnections, maxQueued } = config
+  const bounds = { maxQueued, maxQueuedBytes: QUEUE_BYTES }
+  if (databaseUrl === null) {
+    const { createJobs, ...store } = await openSqliteStore({ directory: dataDir, ...bounds, ...hooks })
+    return { store, postgres: null, openJobs: async (jobHooks) => createJobs(jobHooks) }
+  }
+  prepareDirectory(dataDir)
+  const { notary, onCommit } = hooks
+  const node = nodeId(dataDir, config.nodeId)
+  const { postgres, ...store } = await openPostgresStore({
+    url: databaseUrl,
+    node,
+    readers: databaseConnections,
+    ...bounds,
+    notary,
+    onCommit,
+  })
+  return { store, postgres, openJobs: (jobHooks) => openPostgresJobs({ database: databaseUrl }, jobHooks) }
+}
+
+/** Keys and sources, whether a server runs on them or not. Throws StoreError. */
+export async function openAccess({ databaseUrl, dataDir }: Where): Promise<{
+  keyStore: KeyStore
+  sourceStore: SourceStore
+  rhythmStore: RhythmStore
+  close: () => Promise<void>
+}> {
+  if (databaseUrl !== null) return openPostgresBeside(databaseUrl)
+  const sourceStore = openSqliteSources(dataDir)
+  const keyStore = openSqliteKeys(dataDir)
+  const rhythmStore = openSqliteRhythms(dataDir)
+  return {
+    keyStore,
+    sourceStore,
+    rhythmStore,
+    close: async () => {
+      rhythmStore.close()
+      sourceStore.close()
+      keyStore.close()
+    },
+  }
+}
+
+/** The audit log, also beside a server that writes to it. Throws StoreError. */
+export async function openAudit({
+  databaseUrl,
+  dataDir,
+}: Where): Promise<AuditReader & { close: () => Promise<void> }> {
+  if (databaseUrl !== null) {
+    const { audit, close } = await openPostgresBeside(databaseUrl)
+    return { ...audit, close }
+  }
+  const audit = openSqliteAudit(dataDir)
+  return { ...audit, close: async () => audit.close() }
+}
