@@ -36,7 +36,7 @@ export const draft = (over: Partial<StoredDraft> = {}): StoredDraft => ({
   ...over,
 })
 
-const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
+export const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
   const body = typeof over.body === 'string' ? over.body : randomUUID()
   return {
     receivedAt: Date.now(),
