@@ -227,7 +227,8 @@ describe('a database that goes away', () => {
     let missed = 0
     store.postgres.bus.subscribe('tickets', (message) => message === null && (missed += 1))
     const { ticketId } = await store.submit(ticket())
-    const back = postgres.crash({ downMs: 1500 })
+    const { promise: until, resolve: recover } = Promise.withResolvers<void>()
+    const back = postgres.crash({ until })
     const questions = () => [
       store.submit(ticket()),
       store.changeTicket(ticketId ?? 0, { status: 'open' }, 'api'),
@@ -242,6 +243,7 @@ describe('a database that goes away', () => {
     for (const result of await Promise.allSettled(questions())) {
       expect(result).toMatchObject({ status: 'rejected', reason: UNAVAILABLE })
     }
+    recover()
     await back
     await vi.waitFor(() => store.probe(), PATIENCE)
     await vi.waitFor(() => expect(missed).toBeGreaterThan(0), PATIENCE)
@@ -367,7 +369,8 @@ describe('the database', () => {
     expect(await store.submit(ticket(said, row))).toMatchObject({ outcome: 'duplicate', answer: first.answer })
     expect(await store.submit(ticket(said, { ...row, idempotencyKey: null }))).toMatchObject({ outcome: 'duplicate' })
     expect((await store.delivery(first.deliveryId))?.body).toBe(Buffer.from(odd).toString())
-    await store.submit({ kind: 'refusal', delivery: delivery(row), status: 400, reason: odd })
+    const refused = delivery({ ...row, idempotencyKey: null })
+    await store.submit({ kind: 'refusal', delivery: refused, status: 400, reason: odd })
     expect(await store.tickets({ limit: 10, category: odd.toWellFormed() })).toHaveLength(1)
     expect(await store.tickets({ limit: 10, q: 'a\0b', platform: '\0' })).toEqual([])
     expect(await store.changeTicket(1, { category: '\0' }, 'api')).toMatchObject({ category: '\u{FFFD}' })
