@@ -13,8 +13,11 @@ export type TestPostgres = {
   label: string
   /** Makes an empty database and returns its address. */
   database: () => Promise<string>
-  /** Ends every process of the server at once, as a crash would (`pg_ctl stop -m immediate`), and starts it again. */
-  crash: (options?: { downMs?: number }) => Promise<void>
+  /**
+   * Ends every process of the server at once, as a crash would (`pg_ctl stop -m immediate`), and starts it again: after
+   * so long, or when `until` is resolved.
+   */
+  crash: (options?: { downMs?: number; until?: Promise<unknown> }) => Promise<void>
   stop: () => Promise<void>
 }
 
@@ -65,11 +68,11 @@ async function startOwn(flags: string[]): Promise<TestPostgres> {
   return {
     label: `PostgreSQL ${version}, started by the test, user id ${process.getuid?.()}`,
     database,
-    crash: async ({ downMs = 0 } = {}) => {
+    crash: async ({ downMs = 0, until } = {}) => {
       const pid = Number((await readFile(join(directory, 'data', 'postmaster.pid'), 'utf8')).split('\n')[0])
       process.kill(pid, 'SIGQUIT')
       while (isAlive(pid)) await delay(10)
-      await delay(downMs)
+      await (until ?? delay(downMs))
       await start()
     },
     stop: async () => {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 
 import { type Config, ConfigError, readConfig } from '../config.ts'
 import { assertNotLost, isLocked, StoreError, storePath } from '../store/sqlite-files.ts'
+import { inspectDatabase } from '../store/postgres-inspect.ts'
 import { indexBehind, inspectStore } from '../store/sqlite-inspect.ts'
 import { assertWholeLog } from '../store/sqlite-wal.ts'
 import { examineDirectory, freeSpace, nearestFolder, portState, syncTime } from './doctor-machine.ts'
@@ -33,17 +34,43 @@ async function examine(): Promise<Finding[]> {
 
   const directory = dataDirectory(config.dataDir)
   const isFit = directory.state !== 'fail'
+  if (config.databaseUrl !== null)
+    return [...beforeStore(config, runtime), directory, ...(await database(config.databaseUrl))]
   const isRunning = isFit && isLocked(config.dataDir)
   return [
-    runtime,
-    finding('configuration', 'ok', `${protocolOf(config)}://${config.host}:${config.port}, data in ${config.dataDir}`),
-    ...user(),
-    ...(config.tls === null ? [] : [certificate(config.tls)]),
+    ...beforeStore(config, runtime),
     directory,
     ...(isFit ? disk(config.dataDir) : []),
     ...(isFit ? [server(isRunning), ...store(config.dataDir)] : []),
     await port(config, isRunning),
   ]
+}
+
+function beforeStore(config: Config, runtime: Finding): Finding[] {
+  return [
+    runtime,
+    finding('configuration', 'ok', `${protocolOf(config)}://${config.host}:${config.port}, data in ${config.dataDir}`),
+    ...user(),
+    ...(config.tls === null ? [] : [certificate(config.tls)]),
+  ]
+}
+
+/** The store of many nodes. Which of them run, and on which ports, is not known here. */
+async function database(url: string): Promise<Finding[]> {
+  const name = 'database'
+  try {
+    const { version, schema, newestSchema, bytes, connections } = await inspectDatabase(url)
+    const { used, most } = connections
+    const state = schema === 0 ? 'not prepared yet; the first start does it' : `schema ${schema} of ${newestSchema}`
+    const advice = 'Each node takes TICKETFLOW_DATABASE_CONNECTIONS and five more: raise max_connections, or lower it'
+    return [
+      finding(name, 'ok', `PostgreSQL ${version}, ${state}, ${size(bytes)}`),
+      finding('connections', used > most * 0.8 ? 'warn' : 'ok', `${used} of ${most} in use`, advice),
+    ]
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    return [finding(name, 'fail', error.message, 'Start it, or mend DATABASE_URL')]
+  }
 }
 
 function configOrFaults(): Config | Finding[] {

@@ -57,8 +57,10 @@ export function createPool(url: string, { name, max }: { name: string; max: numb
     // Questions that do not need each other's answers travel together.
     pipeline: true,
   } as PoolConfig)
-  // A connection that breaks while nobody uses it: the pool has dropped it already, and makes another when asked.
+  // A connection that breaks while nobody waits for an answer of it says so to nobody else, and would end the process.
+  // The pool drops it, or the next question over it fails; either way another is made when one is needed.
   pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 

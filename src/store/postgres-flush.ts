@@ -113,7 +113,7 @@ async function insertTickets(client: Client, rows: readonly TicketRow[]): Promis
       column(sorted, (row) => row.account),
       column(sorted, (row) => row.external_id),
       column(keyed, ({ identity }) => identity),
-      column(sorted, (row) => row.fingerprint && bounded(row.fingerprint)),
+      column(sorted, (row) => row.fingerprint),
       column(sorted, (row) => row.delivery_id),
       column(sorted, (row) => row.created_at),
     ],

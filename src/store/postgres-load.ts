@@ -41,11 +41,11 @@ export function scopeOf(group: readonly Submission[]): Scope {
     const own = externalId === null ? null : identityHash(platform, account, externalId)
     if (own !== null) {
       identities.add(own)
-      fingerprints.add(bounded(fingerprint))
+      fingerprints.add(fingerprint)
     }
     for (const id of event?.reply?.to ?? []) {
       identities.add(identityHash(platform, account, id))
-      fingerprints.add(bounded(fingerprint))
+      fingerprints.add(fingerprint)
     }
     for (const comment of [event?.comment, event?.reply?.comment]) {
       const found = commentKey(comment ?? null)
@@ -198,7 +198,7 @@ async function loadFingerprints(client: Client, tickets: readonly number[], fing
     client,
     `select ticket_id, fingerprint, at, delivery_id from timeline
      where ticket_id = any($1::bigint[]) and fingerprint = any($2::text[])`,
-    [tickets, fingerprints],
+    [tickets, fingerprints.map(bounded)],
   )
   for (const row of rows) {
     const entry = { at: Number(row['at']), deliveryId: Number(row['delivery_id']) }
@@ -242,7 +242,7 @@ async function loadAnswers(
        union select delivery_id from tickets where id = any($2::bigint[]) and fingerprint = any($4::text[])
        union select delivery_id from timeline
          where ticket_id = any($2::bigint[]) and fingerprint = any($3::text[]) and delivery_id is not null))`,
-    [keyed, tickets, fingerprints, fingerprints],
+    [keyed, tickets, fingerprints.map(bounded), fingerprints],
   )
   return new Map(rows.map((row) => [Number(row['id']), textOrNull(row['answer'])]))
 }

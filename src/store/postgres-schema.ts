@@ -33,9 +33,14 @@ export async function prepareDatabase(
       if (node !== null) await client.query('insert into nodes (id) values ($1) on conflict do nothing', [node])
     })
   } catch (cause) {
-    if (cause instanceof StoreError) throw cause
-    throw new StoreError(`The database of DATABASE_URL cannot be used: ${reasonOf(cause)}`, { cause })
+    throw unusable(cause)
   }
+}
+
+/** What a fault means for who set the address. */
+export function unusable(cause: unknown): StoreError {
+  if (cause instanceof StoreError) return cause
+  return new StoreError(`The database of DATABASE_URL cannot be used: ${reasonOf(cause)}`, { cause })
 }
 
 /** An address that holds a password is in no message of the driver's. */
@@ -83,9 +88,7 @@ async function migrate(client: Client): Promise<void> {
       version integer primary key, name text not null, applied_at timestamptz not null default now())`)
   const { rows } = await client.query<Row>('select coalesce(max(version), 0) as version from ticketflow_schema')
   const found = Number(rows[0]?.['version'])
-  const steps = readdirSync(MIGRATIONS)
-    .filter((name) => name.endsWith('.sql'))
-    .toSorted()
+  const steps = migrations()
   // Steps are additive, so that nodes can be brought up to date one after the other.
   if (found > steps.length + 1) {
     throw new StoreError(
@@ -101,6 +104,14 @@ async function migrate(client: Client): Promise<void> {
     })
   }
 }
+
+const migrations = () =>
+  readdirSync(MIGRATIONS)
+    .filter((name) => name.endsWith('.sql'))
+    .toSorted()
+
+/** The newest schema that this program knows. */
+export const newestDatabaseSchema = (): number => migrations().length
 
 async function inTransaction(client: Client, work: () => Promise<void>): Promise<void> {
   await client.query('begin')

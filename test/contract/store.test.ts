@@ -56,7 +56,8 @@ describe('postgres', () => {
   let pool: Pool
 
   beforeAll(async () => {
-    postgres = await startPostgres()
+    // What is on disk after a power cut is not the question here, and each test would wait for it.
+    postgres = await startPostgres({ flags: ['-c', 'fsync=off'] })
     url = await postgres.database()
     pool = new Pool({ connectionString: url, max: 1 })
     pool.on('error', () => {})

@@ -300,7 +300,8 @@ export function storeContract(open: OpenSubject): void {
         await subject.dispose()
       }
       await start()
-    })
+      // A store for each kind of event.
+    }, 120_000)
 
     test('that a ticket never heard of is gone makes none', async () => {
       const store = await start()

@@ -1,0 +1,380 @@
+import { hash, randomUUID } from 'node:crypto'
+import { Client } from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { StoredDraft } from '../../src/core/merge.ts'
+import { verifyAudit } from '../../src/store/audit.ts'
+import { openPostgresStore } from '../../src/store/postgres.ts'
+import { makePartsAhead } from '../../src/store/postgres-schema.ts'
+import type { NewDelivery, Receipt, Submission } from '../../src/store/store.ts'
+import { startPostgres, type TestPostgres } from '../postgres.ts'
+import { draft } from './store.ts'
+
+type Opened = Awaited<ReturnType<typeof openPostgresStore>>
+
+/** A slow machine is no fault of the store's. */
+const PATIENCE = { timeout: 60_000, interval: 50 }
+
+let postgres: TestPostgres
+const opened: Opened[] = []
+
+// A server of their own: these tests crash it.
+beforeAll(async () => {
+  postgres = await startPostgres({ own: true })
+}, 120_000)
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close()
+})
+afterAll(() => postgres?.stop())
+
+async function open(url: string, node = 'one', readers = 4): Promise<Opened> {
+  const store = await openPostgresStore({ url, node, readers, maxQueued: 10_000, maxQueuedBytes: 67_108_864 })
+  opened.push(store)
+  return store
+}
+
+const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
+  const body = over.body ?? randomUUID()
+  return {
+    receivedAt: Date.now(),
+    source: 'open',
+    address: '127.0.0.1',
+    method: 'POST',
+    path: '/api/integrations/webhook',
+    headers: '{}',
+    body,
+    bodySize: body.length,
+    bodySha256: hash('sha256', body),
+    requestId: randomUUID(),
+    platform: 'flat',
+    idempotencyKey: null,
+    keyIsPlatforms: false,
+    fingerprint: null,
+    receivedSha256: null,
+    replayOf: null,
+    ...over,
+  }
+}
+
+const ticket = (over: Partial<StoredDraft> = {}, row: Partial<NewDelivery> = {}): Submission => ({
+  kind: 'ticket',
+  draft: draft(over),
+  delivery: delivery(row),
+})
+
+async function ask(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new Client(url)
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows
+  } finally {
+    await client.end()
+  }
+}
+const number = async (url: string, sql: string) => Number(Object.values((await ask(url, sql))[0] ?? {})[0])
+
+/** Every chain of the store is whole, and they have this many rows together. */
+async function expectWhole(store: Opened, rows: number): Promise<void> {
+  let found = 0
+  for (const node of await store.auditNodes()) {
+    const report = await verifyAudit(store, { node })
+    expect(report).toMatchObject({ fault: null, uncovered: 0 })
+    found += report.rows
+  }
+  expect(found).toBe(rows)
+}
+
+const UNAVAILABLE = { code: 'unavailable' }
+
+describe('two nodes on one database', () => {
+  test('make one ticket of an identity, and take one key once, whoever gets it first', async () => {
+    const url = await postgres.database()
+    const nodes = [await open(url, 'one'), await open(url, 'two')]
+    const names = Array.from({ length: 60 }, (_, index) => `t${index}`)
+    const byIdentity = await Promise.all(
+      names.flatMap((externalId) => nodes.map((store) => store.submit(ticket({ externalId }, { body: externalId })))),
+    )
+    const byKey = await Promise.all(
+      names.flatMap((key) => nodes.map((store) => store.submit(ticket({}, { body: key, idempotencyKey: key })))),
+    )
+    for (const receipts of [byIdentity, byKey]) {
+      const created = receipts.filter(({ outcome }) => outcome === 'created')
+      expect(created).toHaveLength(60)
+      expect(receipts.filter(({ replayed }) => replayed)).toHaveLength(60)
+      expect(new Set(receipts.map(({ answer }) => answer)).size).toBe(60)
+    }
+    expect(await number(url, 'select count(*) from tickets')).toBe(120)
+    expect(await number(url, 'select count(*) from graphile_worker.jobs')).toBe(120)
+    expect(await number(url, 'select count(*) from delivery_keys')).toBe(60)
+    for (const store of nodes) await expectWhole(store, 240)
+  })
+
+  test('that are called the same go on with one chain, and never fork it', async () => {
+    const url = await postgres.database()
+    const [one, two] = [await open(url), await open(url)]
+    for (let round = 0; round < 10; round += 1) await Promise.all([one.submit(ticket()), two.submit(ticket())])
+    await expectWhole(one, 20)
+    expect(await one.checkpoint()).toEqual(await two.checkpoint())
+  })
+
+  test('change one ticket at once, and both changes are there', async () => {
+    const url = await postgres.database()
+    const [one, two] = [await open(url, 'one'), await open(url, 'two')]
+    const { ticketId } = await one.submit(ticket({ externalId: '7' }))
+    await Promise.all([
+      one.changeTicket(ticketId ?? 0, { category: 'billing' }, 'ann'),
+      two.changeTicket(ticketId ?? 0, { status: 'open' }, 'bob'),
+      ...[one, two].flatMap((store) => [1, 2, 3].map((n) => store.submit(ticket({ externalId: '7', title: `${n}` })))),
+    ])
+    expect(await one.ticket(ticketId ?? 0)).toMatchObject({ category: 'billing', status: 'open' })
+    // The same body never came twice: nothing was taken for a repeat, and nothing is missing.
+    expect(await two.timeline(ticketId ?? 0)).toHaveLength(9)
+  })
+
+  test('play a refused delivery again at once, and make one ticket of it', async () => {
+    const url = await postgres.database()
+    const nodes = [await open(url, 'one'), await open(url, 'two')]
+    const refused = await nodes[0]?.submit({ kind: 'refusal', delivery: delivery(), status: 400, reason: 'no' })
+    const replayOf = refused?.deliveryId ?? 0
+    const receipts = await Promise.all(
+      nodes.flatMap((store) => [1, 2, 3].map(() => store.submit(ticket({}, { replayOf })))),
+    )
+    expect(new Set(receipts.map(({ ticketId }) => ticketId)).size).toBe(1)
+    expect(receipts.filter(({ outcome }) => outcome === 'created')).toHaveLength(1)
+  })
+
+  test('hear of each other’s keys and sources', async () => {
+    const url = await postgres.database()
+    const [one, two] = [await open(url, 'one'), await open(url, 'two')]
+    let told = 0
+    two.keyStore.onKeysChanged(() => (told += 1))
+    const key = {
+      id: 'tf_1',
+      hash: hash('sha256', 'a'),
+      name: 'a',
+      scopes: ['read' as const],
+      rate: null,
+      createdAt: 1,
+    }
+    await one.keyStore.addKey({ ...key, expiresAt: null, revokedAt: null, lastUsedAt: null })
+    await vi.waitFor(() => expect(told).toBe(1), PATIENCE)
+    expect(await two.keyStore.keys()).toMatchObject([{ id: 'tf_1' }])
+  })
+
+  test('tell each other of whatever else happens, word for word', async () => {
+    const url = await postgres.database()
+    const [one, two] = [await open(url, 'one'), await open(url, 'two')]
+    const heard: string[] = []
+    for (const {
+      postgres: { bus },
+    } of [one, two])
+      bus.subscribe('tickets', (message) => heard.push(String(message)))
+    await one.postgres.bus.publish('tickets', 'ticket 7 changed')
+    await ask(url, `select pg_notify('ticketflow', '${two.postgres.bus.payload('tickets', 'from SQL')}')`)
+    await vi.waitFor(
+      () => expect(heard.toSorted()).toEqual(['from SQL', 'from SQL', 'ticket 7 changed', 'ticket 7 changed']),
+      PATIENCE,
+    )
+  })
+})
+
+describe('a database that goes away', () => {
+  /** Sends until it is taken, as a sender does; tells of each refusal. */
+  async function insist(store: Opened, submission: Submission, onRefused: (error: unknown) => void): Promise<Receipt> {
+    for (;;) {
+      try {
+        return await store.submit(submission)
+      } catch (error) {
+        onRefused(error)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+  }
+
+  test('in the middle of the load loses nothing that was acknowledged, and doubles nothing', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const refusals: unknown[] = []
+    const receipts: Receipt[] = []
+    const crashed = { times: 0 }
+    const senders = Array.from({ length: 16 }, async (_, sender) => {
+      for (let index = 0; crashed.times < 2 || index < 20; index += 1) {
+        const key = `${sender}-${index}`
+        const submission = ticket({ externalId: key, title: key }, { body: key, idempotencyKey: key })
+        receipts.push(await insist(store, submission, (error) => refusals.push(error)))
+      }
+    })
+    while (crashed.times < 2) {
+      const before = receipts.length
+      await vi.waitFor(() => expect(receipts.length).toBeGreaterThan(before + 50), PATIENCE)
+      await postgres.crash()
+      crashed.times += 1
+    }
+    await Promise.all(senders)
+    for (const refusal of refusals) expect(refusal).toMatchObject(UNAVAILABLE)
+    expect(refusals.length).toBeGreaterThan(0)
+    const acknowledged = new Set(receipts.map(({ ticketId }) => ticketId))
+    expect(acknowledged.size).toBe(receipts.length)
+    const ids = (await ask(url, 'select id from tickets')).map(({ id }) => Number(id))
+    expect(new Set(ids)).toEqual(acknowledged)
+    expect(await number(url, 'select count(distinct ticket_id) from delivery_keys')).toBe(receipts.length)
+    expect(await number(url, 'select count(*) from graphile_worker.jobs')).toBe(receipts.length)
+    await expectWhole(store, await number(url, 'select count(*) from deliveries'))
+  }, 180_000)
+
+  test('is unavailable for every question, and served again when it is back, events too', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    let missed = 0
+    store.postgres.bus.subscribe('tickets', (message) => message === null && (missed += 1))
+    const { ticketId } = await store.submit(ticket())
+    const { promise: until, resolve: recover } = Promise.withResolvers<void>()
+    const back = postgres.crash({ until })
+    const questions = () => [
+      store.submit(ticket()),
+      store.changeTicket(ticketId ?? 0, { status: 'open' }, 'api'),
+      store.ticket(1),
+      store.tickets({ limit: 1, q: 'printer' }),
+      store.auditStart(),
+      store.probe(),
+      store.prune(0),
+      store.keyStore.keys(),
+    ]
+    await vi.waitFor(() => expect(store.probe()).rejects.toMatchObject(UNAVAILABLE), PATIENCE)
+    for (const result of await Promise.allSettled(questions())) {
+      expect(result).toMatchObject({ status: 'rejected', reason: UNAVAILABLE })
+    }
+    recover()
+    await back
+    await vi.waitFor(() => store.probe(), PATIENCE)
+    await vi.waitFor(() => expect(missed).toBeGreaterThan(0), PATIENCE)
+    for (const result of await Promise.allSettled(questions())) expect(result).toMatchObject({ status: 'fulfilled' })
+    await expectWhole(store, 2)
+  }, 180_000)
+
+  test('to a standby that only reads takes nothing, and says so', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const { pathname } = new URL(url)
+    const name = pathname.slice(1)
+    await ask(url, `alter database ${name} set default_transaction_read_only = on`)
+    await ask(
+      url,
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and pid <> pg_backend_pid()`,
+    )
+    await vi.waitFor(async () => {
+      await expect(store.submit(ticket())).rejects.toMatchObject({ message: expect.stringContaining('read-only') })
+    }, PATIENCE)
+    await expect(store.submit(ticket())).rejects.toMatchObject(UNAVAILABLE)
+    expect(await store.tickets({ limit: 1 })).toEqual([])
+  })
+
+  test('does not let readers wait for ever for a connection', async () => {
+    const url = await postgres.database()
+    const store = await open(url, 'one', 1)
+    const held = await store.postgres.pool.connect()
+    await expect(store.ticket(1)).rejects.toMatchObject(UNAVAILABLE)
+    expect(await store.submit(ticket())).toMatchObject({ outcome: 'created' })
+    held.release()
+    expect(await store.ticket(1)).toMatchObject({ id: 1 })
+  })
+})
+
+describe('the database', () => {
+  test('is brought up to date once, however many nodes start at once', async () => {
+    const url = await postgres.database()
+    const nodes = await Promise.all(['a', 'b', 'c', 'd'].map((node) => open(url, node)))
+    await Promise.all(nodes.map((store) => store.submit(ticket())))
+    expect(await number(url, 'select count(*) from ticketflow_schema')).toBe(1)
+    expect(await nodes[0]?.auditNodes()).toEqual(['a', 'b', 'c', 'd'])
+    await expectWhole(await open(url, 'a'), 4)
+  }, 60_000)
+
+  test('one step newer is used as it is, and one of a later version is not', async () => {
+    const url = await postgres.database()
+    await (await open(url)).submit(ticket())
+    await ask(url, `insert into ticketflow_schema (version, name) values (2, 'of the next version')`)
+    await (await open(url, 'two')).submit(ticket())
+    await ask(url, `insert into ticketflow_schema (version, name) values (3, 'of one later')`)
+    await expect(open(url)).rejects.toThrow(/newer TicketFlow/)
+  })
+
+  test('that cannot be reached is named in one sentence, without its password', async () => {
+    const failed = open('postgres://somebody:hunter2@127.0.0.1:1/tickets').catch((error: Error) => error.message)
+    expect(await failed).toMatch(/^The database of DATABASE_URL cannot be used: .*ECONNREFUSED/)
+    expect(await failed).not.toContain('hunter2')
+  })
+
+  test('has a part for each month, and what was in no part moves into its own', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const january = Date.UTC(2020, 0, 15)
+    const { deliveryId } = await store.submit(ticket({}, { receivedAt: january, body: 'then' }))
+    await store.submit(ticket())
+    const partOf = async (id: number) =>
+      (await ask(url, `select tableoid::regclass::text as part from deliveries where id = ${id}`))[0]?.['part']
+    expect(await partOf(deliveryId)).toBe('deliveries_default')
+    await makePartsAhead(url, january)
+    expect(await partOf(deliveryId)).toBe('deliveries_2020_01')
+    expect(await partOf(deliveryId + 1)).toMatch(/^deliveries_20\d\d_\d\d$/)
+    expect(await store.delivery(deliveryId)).toMatchObject({ body: 'then' })
+    await expectWhole(store, 2)
+  })
+
+  test('forgets what is past its retention, node by node, and drops the months that are then empty', async () => {
+    const url = await postgres.database()
+    const [one, two] = [await open(url, 'one'), await open(url, 'two')]
+    const january = Date.UTC(2020, 0, 15)
+    await makePartsAhead(url, january)
+    for (const store of [one, two]) {
+      for (const key of ['a', 'b', 'c'])
+        await store.submit(
+          ticket({}, { receivedAt: january, body: key, idempotencyKey: key, source: store.postgres.node }),
+        )
+    }
+    await one.submit(ticket())
+    // The newest of each chain stays, whatever its age.
+    expect(await one.prune(Date.now() - 86_400_000)).toBe(5)
+    expect(await number(url, 'select count(*) from delivery_keys')).toBe(1)
+    expect(await number(url, `select count(*) from pg_class where relname = 'deliveries_2020_01'`)).toBe(1)
+    expect(await number(url, `select count(*) from pg_class where relname = 'deliveries_2020_02'`)).toBe(0)
+    await two.submit(ticket())
+    expect(await two.prune(Date.now() - 86_400_000)).toBe(1)
+    expect(await number(url, `select count(*) from pg_class where relname = 'deliveries_2020_01'`)).toBe(0)
+    expect(await number(url, 'select count(*) from tickets')).toBe(8)
+    await expectWhole(one, 2)
+  })
+
+  test('takes every text and every name, however long, with a NUL in it or half a character', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const odd = `a\0b\uD800${'😀'.repeat(250)}`
+    const said = {
+      title: odd,
+      description: `${'word '.repeat(50_000)}${'x'.repeat(5000)}`,
+      category: odd,
+      platform: odd,
+      account: odd,
+      externalId: odd,
+      userEmail: odd,
+      event: {
+        kind: 'commented' as const,
+        comment: { id: odd.repeat(10), body: odd, public: true, author: odd, author_id: null, by_staff: null },
+        standIn: { title: '', description: '' },
+        reply: null,
+      },
+    }
+    const row = { body: odd, idempotencyKey: odd, fingerprint: odd, path: odd, platform: odd }
+    const first = await store.submit(ticket(said, row))
+    expect(first).toMatchObject({ outcome: 'created' })
+    expect(await store.submit(ticket(said, row))).toMatchObject({ outcome: 'duplicate', answer: first.answer })
+    expect(await store.submit(ticket(said, { ...row, idempotencyKey: null }))).toMatchObject({ outcome: 'duplicate' })
+    expect((await store.delivery(first.deliveryId))?.body).toBe(Buffer.from(odd).toString())
+    const refused = delivery({ ...row, idempotencyKey: null })
+    await store.submit({ kind: 'refusal', delivery: refused, status: 400, reason: odd })
+    expect(await store.tickets({ limit: 10, category: odd.toWellFormed() })).toHaveLength(1)
+    expect(await store.tickets({ limit: 10, q: 'a\0b', platform: '\0' })).toEqual([])
+    expect(await store.changeTicket(1, { category: '\0' }, 'api')).toMatchObject({ category: '\u{FFFD}' })
+    expect(await store.deliveries({ limit: 10, source: '\0' })).toEqual([])
+    await expectWhole(store, 4)
+  })
+})
