@@ -17,7 +17,7 @@ type Subject = {
 export type OpenJobs = () => Promise<Subject>
 
 const PATIENT = { timeout: 60_000, interval: 20 }
-const LONG = { timeout: 120_000 }
+const LONG = { timeout: 240_000 }
 
 /** What every engine owes. Met by each, word for word. */
 export function jobsContract(open: OpenJobs): void {
