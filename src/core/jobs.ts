@@ -127,16 +127,21 @@ export function ticketIdOf(payload: JobPayload): number | null {
   return typeof id === 'number' && Number.isSafeInteger(id) ? id : null
 }
 
-// Libraries put the request that failed into their messages, and with it what it was allowed by.
+// Libraries put the request that failed into their messages, and with it what it was allowed by and whom it was about;
+// an erasure does not look here.
 const SECRETS: [pattern: RegExp, mask: string][] = [
   [/:\/\/[^\s/@]{1,200}@/g, '://…@'],
+  [/[\w.+%-]{1,64}@[\w.-]{1,255}/g, '…@…'],
   [/\b(bearer|basic)\s+[\w.~+/=-]{6,}/gi, '$1 …'],
   [/\b(sk|pk|rk|tf|ghp|gho|xox[a-z]|whsec)[-_][\w-]{8,}/g, '$1_…'],
   [/((?:api[-_ ]?key|token|secret|passw(?:or)?d|authorization)["']?\s{0,3}[:=]\s{0,3}["']?)[^\s"',;&]{3,}/gi, '$1…'],
 ]
 const NOT_TEXT = /[\p{Cc}\u2028\u2029]+/gu
 
-/** What went wrong in one bounded line, fit for a log, a list and a database: no secrets, no control characters. */
+/**
+ * What went wrong in one bounded line, fit for a log, a list and a database: no secrets, no addresses of people, no
+ * control characters.
+ */
 export function errorText(error: unknown): string {
   const said = error instanceof Error ? error.message || error.name : String(error)
   const line = said

@@ -55,8 +55,6 @@ const FiguresRow = z.object({
   oldest_s: z.coerce.number().nullable(),
 })
 
-export type PostgresJobRows = ReturnType<typeof createPostgresJobRows>
-
 /** Questions and orders about jobs to a PostgreSQL that graphile-worker has its tables in. */
 export function createPostgresJobRows(pool: Pool) {
   async function query(text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {

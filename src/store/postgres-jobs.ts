@@ -45,7 +45,8 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
   pool.on('error', onError).on('connect', onConnect)
   const letGo = async () => {
     pool.off('error', onError).off('connect', onConnect)
-    if (pool !== database) await pool.end()
+    // A connection that hangs would be waited for in vain.
+    if (pool !== database) await Promise.race([pool.end(), sleep(STOP_MS, undefined, { ref: false })])
   }
   const rows = createPostgresJobRows(pool)
   const logger = loggerTo(hooks)

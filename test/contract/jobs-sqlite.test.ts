@@ -9,7 +9,8 @@ import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { temporaryDirectory } from '../server.ts'
 import { ticketOf } from './store.ts'
 
-const PATIENT = { timeout: 30_000, interval: 20 }
+const PATIENT = { timeout: 60_000, interval: 20 }
+const LONG = { timeout: 240_000 }
 const MIGRATIONS = new URL('../../src/store/migrations/', import.meta.url)
 
 let directory: string
@@ -44,7 +45,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-test('the job of each new ticket is run once, also under a number that another had before', async () => {
+test('the job of each new ticket is run once, also under a number that another had before', LONG, async () => {
   await open()
   const seen: (number | null)[] = []
   await work(async ({ ticketId }) => void seen.push(ticketId))
@@ -57,7 +58,7 @@ test('the job of each new ticket is run once, also under a number that another h
   expect(seen.toSorted((a, b) => Number(a) - Number(b))).toEqual(tickets)
 })
 
-test('new tickets are not held up by those whose jobs are dead, nor by kinds that nobody works', async () => {
+test('new tickets are not held up by those whose jobs are dead, nor by kinds that nobody works', LONG, async () => {
   await open()
   let isMended = false
   const seen: (number | null)[] = []
@@ -89,7 +90,7 @@ test('new tickets are not held up by those whose jobs are dead, nor by kinds tha
     ])
 })
 
-test('the jobs of a store from before are run, each once', async () => {
+test('the jobs of a store from before are run, each once', LONG, async () => {
   const db = new DatabaseSync(storePath(directory))
   const old = readdirSync(MIGRATIONS)
     .filter((name) => name < '0006')
@@ -110,7 +111,7 @@ test('the jobs of a store from before are run, each once', async () => {
   expect(seen.toSorted((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: 300 }, (_, n) => n + 1))
 })
 
-test('jobs of a kind that nobody works are left alone while others are taken', async () => {
+test('jobs of a kind that nobody works are left alone while others are taken', LONG, async () => {
   await open()
   await deliver(3)
   await jobs.start({ handlers: { other: { run: async () => {}, concurrency: 1, timeLimitMs: 1000 } } })

@@ -17,7 +17,7 @@ type Subject = {
 export type OpenJobs = () => Promise<Subject>
 
 const PATIENT = { timeout: 60_000, interval: 20 }
-const LONG = { timeout: 120_000 }
+const LONG = { timeout: 240_000 }
 
 /** What every engine owes. Met by each, word for word. */
 export function jobsContract(open: OpenJobs): void {
@@ -313,7 +313,7 @@ export function jobsContract(open: OpenJobs): void {
     const runner = await begin(async (job) => {
       seen.push(job.payload)
       throw new Error(
-        `${nasty.join(' ')} postgres://me:hunter2@db/x Authorization: Bearer abcdef0123456789 api_key=tr0ub4dor ${'x'.repeat(100_000)}`,
+        `${nasty.join(' ')} postgres://me:hunter2@db/x of ann.smith@example.com Authorization: Bearer abcdef0123456789 api_key=tr0ub4dor ${'x'.repeat(100_000)}`,
       )
     })
     const id = await runner.add('work', payload, { maxAttempts: 1 })
@@ -325,7 +325,7 @@ export function jobsContract(open: OpenJobs): void {
     expect(error.length).toBeLessThanOrEqual(500)
     expect(error).toContain('drop table jobs')
     expect(error.isWellFormed()).toBe(true)
-    expect(error).not.toMatch(/hunter2|abcdef0123|tr0ub4dor|\p{Cc}/u)
+    expect(error).not.toMatch(/hunter2|ann\.smith|abcdef0123|tr0ub4dor|\p{Cc}/u)
     await expect(runner.add('work', { text: 'x'.repeat(70_000) })).rejects.toMatchObject({ code: 'too_large' })
   })
 
