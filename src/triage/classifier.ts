@@ -48,7 +48,7 @@ const priorShareOf = (examples: number, classes: number): number =>
   PRIOR_WEIGHT / (1 + examples / Math.max(1, classes) / 20)
 
 /** Few rows are gone over more often. */
-const epochsFor = (rows: number): number => Math.max(8, Math.min(20, Math.round(40_000 / Math.max(1, rows))))
+const epochsFor = (rows: number): number => Math.max(8, Math.min(15, Math.round(40_000 / Math.max(1, rows))))
 
 /** What is known before anybody labelled anything: descriptions alone. */
 export function unlearned(descriptions: Descriptions): Model {

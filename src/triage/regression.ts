@@ -51,9 +51,7 @@ export async function train(
       softmax(scores)
       const label = labels[at] as number
       scores[label] = (scores[label] as number) - 1
-      let count = 0
-      for (let c = 0; c < classes; c += 1) if (Math.abs(scores[c] as number) > NEGLIGIBLE) active[count++] = c
-      step(model, squares, row, { gradients: scores, active: active.subarray(0, count) })
+      step(model, squares, row, { gradients: scores, active: activeOf(scores, active) })
       done += 1
       if (done % ROWS_AT_A_TIME === 0) await pause(ROWS_AT_A_TIME)
     }
@@ -68,6 +66,16 @@ export const emptyRegression = (classes: number, dims: number, grams: number): R
   vectors: new Float32Array(classes * dims),
   bias: new Float32Array(classes),
 })
+
+function activeOf(gradients: Float32Array, active: Int32Array): Int32Array {
+  let count = 0
+  for (let c = 0; c < gradients.length; c += 1) {
+    if (Math.abs(gradients[c] as number) <= NEGLIGIBLE) continue
+    active[count] = c
+    count += 1
+  }
+  return active.subarray(0, count)
+}
 
 type Fault = { gradients: Float32Array; active: Int32Array }
 
@@ -104,8 +112,7 @@ export function score(model: Regression, { sparse, vector, prior }: Row, out: Fl
   const { classes, dims, grams, vectors, bias } = model
   for (let c = 0; c < classes; c += 1) {
     let sum = (bias[c] as number) + (prior === null ? 0 : (prior[c] as number))
-    const start = c * dims
-    if (vector !== null) for (let d = 0; d < dims; d += 1) sum += (vector[d] as number) * (vectors[start + d] as number)
+    if (vector !== null) sum += product(vector, vectors, c * dims)
     out[c] = sum
   }
   const { places, weights } = sparse
@@ -114,6 +121,20 @@ export function score(model: Regression, { sparse, vector, prior }: Row, out: Fl
     const start = (places[at] as number) * classes
     for (let c = 0; c < classes; c += 1) out[c] = (out[c] as number) + x * (grams[start + c] as number)
   }
+}
+
+/** Four sums at a time, none of which waits for another: half of all learning is spent here. */
+function product(vector: Float32Array, weights: Float32Array, start: number): number {
+  let [s0, s1, s2, s3] = [0, 0, 0, 0]
+  const whole = vector.length & ~3
+  for (let d = 0; d < whole; d += 4) {
+    s0 += (vector[d] as number) * (weights[start + d] as number)
+    s1 += (vector[d + 1] as number) * (weights[start + d + 1] as number)
+    s2 += (vector[d + 2] as number) * (weights[start + d + 2] as number)
+    s3 += (vector[d + 3] as number) * (weights[start + d + 3] as number)
+  }
+  for (let d = whole; d < vector.length; d += 1) s0 += (vector[d] as number) * (weights[start + d] as number)
+  return s0 + s1 + s2 + s3
 }
 
 /** In place. */
