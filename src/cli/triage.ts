@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { AppError } from '../core/errors.ts'
 import { classify, type Example, learn, rowsOf } from '../triage/classifier.ts'
 import { type Category, type Descriptions, describe, textsOf } from '../triage/descriptions.ts'
-import type { Embedder } from '../triage/embedder.ts'
+import type { Embedder, EmbedderConfig } from '../triage/embedder.ts'
 import { createEmbedder } from '../triage/embedders.ts'
 import { type Labelled, labelledFrom, type Report, reportOf, sampleOf } from '../triage/evaluation.ts'
 import { exitWith } from './fault.ts'
@@ -71,7 +71,7 @@ async function figuresOf(options: Options): Promise<Figures> {
   const all = train === undefined ? [] : renamed(labelled(train))
   const chosen = perClass === undefined ? all : sampleOf(all, perClass, seed)
 
-  const embedder = createEmbedder(options.embedder, options.embedderModel)
+  const embedder = createEmbedder(embedderOf(options))
   const wall = performance.now()
   const descriptions = await described(categories, embedder)
   const vectors = await embedAll(embedder, chosen, 'reading what it learns from')
@@ -112,6 +112,19 @@ async function figuresOf(options: Options): Promise<Figures> {
     cpu_ms_per_ticket: cpuMs(triedCpu) / test.length,
     memory_mb: process.resourceUsage().maxRSS / 1024,
   }
+}
+
+/** `bundled`, `none`, or the address of a server: Ollama's own protocol on its port or under `/api`, else OpenAI's. */
+function embedderOf({ embedder: name, embedderModel: model }: Options): EmbedderConfig {
+  if (name === 'bundled' || name === 'none') return { kind: name }
+  if (!/^https?:\/\//.test(name) || !URL.canParse(name))
+    throw new AppError(
+      'malformed',
+      `--embedder is bundled, none or an address such as http://127.0.0.1:11434, not ${name}`,
+    )
+  if (model === undefined) throw new AppError('malformed', 'A server needs --embedder-model, such as nomic-embed-text')
+  const { port, pathname } = new URL(name)
+  return { kind: port === '11434' || pathname.startsWith('/api') ? 'ollama' : 'openai', url: name, model }
 }
 
 const NEVER = new AbortController().signal

@@ -12,6 +12,8 @@ export const UNPROVED: Calibration = { slope: 0.6, offset: 0, threshold: null, t
 
 /** Fewer say next to nothing about a curve. */
 const LEAST_TRIALS = 30
+/** Nothing is promised on fewer: on 40 and 80, what was promised at 95 % reached 91 and 90, on 104 once 91. */
+const LEAST_PROMISE = 150
 
 export const logOdds = (probability: number): number => {
   const p = Math.min(1 - 1e-6, Math.max(1e-6, probability))
@@ -61,20 +63,26 @@ function fitCurve(trials: readonly Trial[]): { slope: number; offset: number } {
 }
 
 /**
- * The lowest probability above which the answers were precise enough, one error more than were seen counted in: the
- * lowest of many candidates was picked by looking, and what is unseen does a little worse.
+ * The lowest probability above which answers are precise enough, by the lower end of what the trials leave open
+ * (Wilson's interval, one standard deviation): the best of many candidates was picked by looking, and what is unseen
+ * does a little worse. With no error it takes 19 sure answers for 95 %, with many trials it costs half a point.
  */
 function probabilityBound(trials: readonly Trial[], precision: number): number | null {
+  if (trials.length < LEAST_PROMISE) return null
   const sorted = trials.toSorted((one, other) => other.probability - one.probability)
-  let errors = 0
+  let right = 0
   let bound: number | null = null
   for (const [index, { probability, isRight }] of sorted.entries()) {
-    if (!isRight) errors += 1
+    if (isRight) right += 1
     const isTie = sorted[index + 1]?.probability === probability
-    const kept = index + 1 - errors - 1
-    if (!isTie && kept / (index + 1) >= precision) bound = probability
+    if (!isTie && lowerBound(right, index + 1) >= precision) bound = probability
   }
   return bound
+}
+
+function lowerBound(right: number, count: number): number {
+  const share = right / count
+  return (share + 0.5 / count - Math.sqrt((share * (1 - share)) / count + 0.25 / count ** 2)) / (1 + 1 / count)
 }
 
 /** How far confidence is from what came true, on average over ten equal bins (expected calibration error). */

@@ -25,6 +25,7 @@ export type Model = {
 }
 
 export type Lesson = {
+  /** The ones that matter most first: what is beyond the bounds is left out. */
   examples: readonly Example[]
   descriptions: Descriptions
   /** Of what is sure, so many are to be right: 0.95. */
@@ -35,6 +36,9 @@ export type Lesson = {
 const GRAM_LIMIT = 60_000
 /** Weights at most: 64 MB while it learns. Many classes have to do with fewer grams. */
 const WEIGHT_LIMIT = 8_000_000
+/** Grams of all examples together: 90 MB while it learns. 17,000 tickets of 50 words, or fewer long ones. */
+const GRAM_BUDGET = 6_000_000
+const CLASS_LIMIT = 300
 const FOLDS = 5
 /** From here on one fold of held-out tickets says enough, and five would take minutes. */
 const MANY = 3000
@@ -65,30 +69,60 @@ export function unlearned(descriptions: Descriptions): Model {
 }
 
 /** Learns from all examples, after others were held out in turn to see how far its confidence is to be believed. */
-export async function learn({ examples, descriptions, precision, pause }: Lesson): Promise<Model> {
-  if (examples.length === 0) return unlearned(descriptions)
-  const described = descriptions.categories.map(({ name }) => name)
-  const classes = [...new Set([...described, ...examples.map(({ label }) => label)])]
+export async function learn({ examples: all, descriptions, precision, pause }: Lesson): Promise<Model> {
+  if (all.length === 0) return unlearned(descriptions)
+  const classes = classesOf(all, descriptions)
+  const known = new Set(classes)
+  const examples: Example[] = []
   const grams: Grams[] = []
-  for (const { text } of examples) {
-    grams.push(gramsOf(text))
-    if (grams.length % 64 === 0) await pause(0)
+  const fits: Float32Array[] = []
+  const fit = fitOn(classes, descriptions)
+  let budget = GRAM_BUDGET
+  for (const example of all) {
+    if (!known.has(example.label)) continue
+    const own = gramsOf(example.text)
+    budget -= own.ids.length
+    if (budget < 0) break
+    examples.push(example)
+    grams.push(own)
+    fits.push(fit(example.text, example.vector))
+    if (grams.length % 16 === 0) await pause(0)
   }
-  const fits = examples.map(({ text, vector }) => fitOf(text, vector, descriptions))
   const lesson: Indexed = { examples, classes, grams, fits, pause }
-  const all = Int32Array.from(examples.keys())
+  const everyone = Int32Array.from(examples.keys())
   const trials: Trial[] = []
   for (const held of foldsOf(examples.length)) {
     const heldOut = new Set(held)
     const model = await learnFrom(
       lesson,
-      all.filter((at) => !heldOut.has(at)),
+      everyone.filter((at) => !heldOut.has(at)),
     )
     for (const at of held) trials.push(trialOf(model, lesson, at))
   }
-  const model = await learnFrom(lesson, all)
+  const model = await learnFrom(lesson, everyone)
   return { ...model, calibration: calibrate(trials, precision) }
 }
+
+/** Those that are described, in their order, then those of most examples. */
+function classesOf(examples: readonly Example[], { categories }: Descriptions): string[] {
+  const counts = new Map<string, number>()
+  for (const { label } of examples) counts.set(label, (counts.get(label) ?? 0) + 1)
+  const labels = [...counts].toSorted(([, one], [, other]) => other - one).map(([label]) => label)
+  return [...new Set([...categories.map(({ name }) => name), ...labels])].slice(0, CLASS_LIMIT)
+}
+
+/** What the descriptions say of each of these classes; 0 of one that has none. */
+function fitOn(classes: readonly string[], descriptions: Descriptions) {
+  const names = new Map(descriptions.categories.map(({ name }, at) => [name, at]))
+  const places = classes.map((name) => names.get(name))
+  return (text: string, vector: Float32Array | null): Float32Array => {
+    if (names.size === 0) return NOTHING
+    const fit = fitOf(text, vector, descriptions)
+    return Float32Array.from(places, (place) => (place === undefined ? 0 : (fit[place] as number)))
+  }
+}
+
+const NOTHING = new Float32Array()
 
 /** How many rows `learn` goes through, for a progress bar: what `pause` is told adds up to about this. */
 export function rowsOf(examples: number): number {
@@ -130,7 +164,7 @@ async function learnFrom({ examples, classes, grams, fits, pause }: Indexed, cho
   const index = new Map(classes.map((name, at) => [name, at]))
   const rows = Array.from(chosen, (at): Row => {
     const { vector } = examples[at] as Example
-    return rowOf({ common, vocabulary, classes, priorShare }, grams[at] as Grams, vector, fits[at] as Float32Array)
+    return rowOf({ common, vocabulary, priorShare }, grams[at] as Grams, vector, fits[at] as Float32Array)
   })
   const labels = Int32Array.from(own, ({ label }) => index.get(label) as number)
   const training = {
@@ -144,17 +178,16 @@ async function learnFrom({ examples, classes, grams, fits, pause }: Indexed, cho
   return { classes, learned: own.length, vocabulary, regression, common, calibration: UNPROVED, priorShare }
 }
 
-type Frame = Pick<Model, 'common' | 'vocabulary' | 'classes' | 'priorShare'>
+type Frame = Pick<Model, 'common' | 'vocabulary' | 'priorShare'>
 
 function rowOf(
-  { common, vocabulary, classes, priorShare }: Frame,
+  { common, vocabulary, priorShare }: Frame,
   grams: Grams,
   vector: Float32Array | null,
   fit: Float32Array,
 ): Row {
   const seen = common !== null && vector?.length === common.length ? away(vector, common) : null
-  // Descriptions come first among the classes, in their own order.
-  const prior = fit.length === 0 ? null : Float32Array.from(classes, (_, at) => (fit[at] ?? 0) * priorShare)
+  const prior = fit.length === 0 ? null : fit.map((one) => one * priorShare)
   return { sparse: sparseOf(grams, vocabulary), vector: seen, prior }
 }
 
@@ -184,7 +217,7 @@ export function classify(
 ): Verdict | null {
   const { classes, calibration, learned } = model
   if (classes.length === 0) return null
-  const fit = fitOf(text, vector, descriptions)
+  const fit = fitOn(classes, descriptions)(text, vector)
   const row = rowOf(model, gramsOf(text), vector, fit)
   if (learned === 0 && fit.every((one) => one === 0)) return null
   const probabilities = probabilitiesOf(model, row)
@@ -196,12 +229,10 @@ export function classify(
   const confidence = confidenceOf(top, calibration)
   // What is left of certainty is shared as the regression shares it.
   const left = top === 1 ? 0 : (1 - confidence) / (1 - top)
-  const others = rest
-    .slice(0, OTHERS)
-    .map((at): Guess => ({
-      value: classes[at] as string,
-      confidence: Math.min(confidence, left * (probabilities[at] as number)),
-    }))
+  const others = rest.slice(0, OTHERS).map((at): Guess => ({
+    value: classes[at] as string,
+    confidence: Math.min(confidence, left * (probabilities[at] as number)),
+  }))
   const isSure = calibration.threshold !== null && confidence >= calibration.threshold - 1e-12
   return { value: classes[best] as string, confidence, isSure, others, source: learned === 0 ? 'description' : 'model' }
 }

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { setImmediate } from 'node:timers/promises'
 
 import { type Embedder, unit } from './embedder.ts'
 
@@ -9,7 +10,6 @@ const AT_A_TIME = 4
 
 // What is used of packages that have no types for modules, and are CommonJS.
 type Core = {
-  setWasmPaths?: (path: string) => void
   enableProdMode: () => void
 }
 type Embeddings = {
@@ -22,6 +22,7 @@ type Embeddings = {
  * again.
  */
 export function createBundledEmbedder(): Embedder {
+  let turn: Promise<unknown> = Promise.resolve()
   let loading: ReturnType<Embeddings['initModel']> | null = null
 
   const load = (): ReturnType<Embeddings['initModel']> => {
@@ -45,9 +46,11 @@ export function createBundledEmbedder(): Embedder {
         signal.throwIfAborted()
         // An empty text has no words, and the model no answer to that.
         const batch = texts.slice(at, at + AT_A_TIME).map((text) => text.slice(0, TEXT_LIMIT).trim() || '-')
-        for (const values of await model.embed(batch)) vectors.push(unit(values))
-        // It never gives way by itself.
-        await new Promise((resolve) => setImmediate(resolve))
+        // One batch after the other, whoever's it is: nobody waits for all of somebody else's texts.
+        const mine = turn.then(() => model.embed(batch))
+        turn = mine.then(() => setImmediate()).catch(() => undefined)
+        for (const values of await mine) vectors.push(unit(values))
+        await turn
       }
       return vectors
     },

@@ -1,5 +1,5 @@
 /** Of a longer text the beginning decides; what follows is quotations, logs and signatures. In UTF-16 units. */
-export const TEXT_LIMIT = 8000
+export const TEXT_LIMIT = 3000
 
 // Scripts that write without spaces: each of their signs is a word of its own, and two are the pair that says most.
 const WORD =
@@ -12,8 +12,8 @@ export function wordsOf(text: string): string[] {
   return plain.match(WORD) ?? []
 }
 
-/** Grams of a text by their hashes, and how often each is in it. */
-export type Grams = { words: Map<number, number>; letters: Map<number, number> }
+/** Grams of a text by their hashes, and how often each is in it: first those of words, `words` of them, then letters. */
+export type Grams = { ids: Int32Array; counts: Uint16Array; words: number }
 
 /**
  * Words and pairs of words; runs of 3 to 5 letters within a word and its bounds, which forgive endings and typing
@@ -30,7 +30,11 @@ export function gramsOf(text: string): Grams {
     before = hash
     addLetters(letters, ` ${word.slice(0, LONGEST_WORD)} `)
   }
-  return { words, letters }
+  return {
+    ids: Int32Array.from([...words.keys(), ...letters.keys()]),
+    counts: Uint16Array.from([...words.values(), ...letters.values()]),
+    words: words.size,
+  }
 }
 
 const WORD_SEED = 0x811c9dc5
@@ -71,10 +75,7 @@ export type Sparse = { places: Int32Array; weights: Float32Array }
 /** Grams of these texts; above `limit`, those in most texts. */
 export function vocabularyOf(texts: readonly Grams[], limit: number): Vocabulary {
   const counts = new Map<number, number>()
-  for (const { words, letters } of texts) {
-    for (const gram of words.keys()) add(counts, gram)
-    for (const gram of letters.keys()) add(counts, gram)
-  }
+  for (const { ids } of texts) for (const gram of ids) add(counts, gram)
   let grams = [...counts]
   if (grams.length > limit) grams = grams.toSorted(([, one], [, other]) => other - one).slice(0, limit)
   const places = new Map(grams.map(([gram], place) => [gram, place]))
@@ -83,22 +84,27 @@ export function vocabularyOf(texts: readonly Grams[], limit: number): Vocabulary
 }
 
 /** Sublinear counts times rarity; words and letters each of length one, so that neither drowns the other. */
-export function sparseOf({ words, letters }: Grams, { places, rarity }: Vocabulary): Sparse {
-  const found: number[] = []
-  const weights: number[] = []
-  for (const block of [words, letters]) {
-    const start = weights.length
+export function sparseOf({ ids, counts, words }: Grams, { places, rarity }: Vocabulary): Sparse {
+  const found = new Int32Array(ids.length)
+  const weights = new Float32Array(ids.length)
+  let size = 0
+  for (const [from, to] of [
+    [0, words],
+    [words, ids.length],
+  ] as const) {
+    const start = size
     let sum = 0
-    for (const [gram, count] of block) {
-      const place = places.get(gram)
+    for (let at = from; at < to; at += 1) {
+      const place = places.get(ids[at] as number)
       if (place === undefined) continue
-      const weight = (1 + Math.log(count)) * (rarity[place] ?? 0)
-      found.push(place)
-      weights.push(weight)
+      const weight = (1 + Math.log(counts[at] as number)) * (rarity[place] as number)
+      found[size] = place
+      weights[size] = weight
+      size += 1
       sum += weight * weight
     }
     const norm = sum === 0 ? 1 : Math.sqrt(sum)
-    for (let at = start; at < weights.length; at += 1) weights[at] = (weights[at] ?? 0) / norm
+    for (let at = start; at < size; at += 1) weights[at] = (weights[at] as number) / norm
   }
-  return { places: Int32Array.from(found), weights: Float32Array.from(weights) }
+  return { places: found.slice(0, size), weights: weights.slice(0, size) }
 }
