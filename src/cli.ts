@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 
 import { Command, InvalidArgumentError, Option } from 'commander'
 
-import { example, seconds, SETTINGS, whole } from './cli/options.ts'
 import { addJobCommands } from './cli/job-commands.ts'
+import { example, seconds, SETTINGS, share, whole } from './cli/options.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
 import { type Scope, SCOPES } from './core/key.ts'
 import { ROLES } from './core/role.ts'
@@ -288,6 +288,34 @@ program
     ),
   )
   .action(async (options) => (await import('./cli/erase.ts')).erase(options))
+
+const triage = program
+  .command('triage')
+  .description('the local engine that suggests category and priority')
+  .helpCommand(false)
+
+triage
+  .command('eval')
+  .description('learn from one file of labelled tickets, be tried on another, and print how well it did')
+  .option('--train <file>', 'CSV with the columns text and category')
+  .requiredOption('--test <file>', 'the same, of tickets that it has not learned from')
+  .option('--per-class <n>', 'learn from so many of each category only', whole(1, 1_000_000))
+  .option('--seed <n>', 'which ones, by chance', whole(0, 4_294_967_295), 1)
+  .option('--cold-start <file>', 'JSON with the categories’ descriptions: [{name, description, keywords, labels}]')
+  .option('--embedder <name>', 'bundled, none, or the address of a server that makes vectors', 'bundled')
+  .option('--embedder-model <name>', 'the server’s model')
+  .option('--precision <share>', 'how much of what it is sure of has to be right', share, 0.95)
+  .option('--json', 'print the figures as JSON')
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow triage eval --train T.csv --test E.csv', 'learn from all'],
+      ['ticketflow triage eval --train T.csv --test E.csv --per-class 20 --seed 2', 'from little'],
+      ['ticketflow triage eval --cold-start categories.json --test E.csv', 'from nothing but descriptions'],
+      ['ticketflow triage eval --train T.csv --test E.csv --embedder none --json', 'by words alone'],
+    ),
+  )
+  .action(async (options) => (await import('./cli/triage.ts')).evaluate(options))
 
 await program.parseAsync()
 

@@ -24,3 +24,10 @@ export function whole(min: number, max: number): (text: string) => number {
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max.toLocaleString('en-US')}.`)
   }
 }
+
+/** As `seconds`. */
+export function share(text: string): number {
+  const value = Number(text)
+  if (value >= 0.5 && value < 1) return value
+  throw new InvalidArgumentError('It must be a share from 0.5 to less than 1, such as 0.95.')
+}

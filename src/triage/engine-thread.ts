@@ -1,0 +1,92 @@
+import { setPriority } from 'node:os'
+import { setImmediate as turn } from 'node:timers/promises'
+import { parentPort, workerData } from 'node:worker_threads'
+
+import type { Category } from './descriptions.ts'
+import { createDesk, type Desk, type LabelledTicket } from './desk.ts'
+import type { EmbedderConfig } from './embedder.ts'
+import { createEmbedder } from './embedders.ts'
+import { type Candidate, rank } from './rank.ts'
+
+/** What the engine's thread is started with, called with, and answers. */
+export type ThreadData = { embedder: EmbedderConfig; categories: readonly Category[]; precision: number }
+export type ThreadCall = { id: number } & (
+  | { method: 'judge'; text: string }
+  | { method: 'embed'; texts: readonly string[] }
+  | { method: 'rank'; query: { text: string; vector: Float32Array | null }; candidates: readonly Candidate[] }
+  | { method: 'learnBegin' | 'learnEnd' | 'state' | 'save' | 'abort' }
+  | { method: 'learnAdd'; tickets: readonly LabelledTicket[] }
+  | { method: 'setCategories'; categories: readonly Category[] }
+  | { method: 'load'; bytes: Uint8Array }
+)
+export type ThreadReply = { id: number; value: unknown } | { id: number; error: string }
+
+/** Behind whatever answers senders: the machine gives it what they leave. */
+const NICE = 10
+/** How long it learns before it looks whether somebody asks. */
+const SLICE_MS = 20
+
+if (parentPort !== null) serve(parentPort, workerData as ThreadData)
+
+function serve(port: NonNullable<typeof parentPort>, { embedder, categories, precision }: ThreadData): void {
+  // Of the thread alone on Linux; elsewhere of the whole process.
+  if (process.platform === 'linux') setPriority(0, NICE)
+  const desk = createDesk({ embedder: createEmbedder(embedder), categories, precision, now: Date.now })
+  const running = new Map<number, AbortController>()
+  const tickets: LabelledTicket[] = []
+
+  port.on('message', async (call: ThreadCall) => {
+    if (call.method === 'abort') return running.get(call.id)?.abort()
+    const controller = new AbortController()
+    running.set(call.id, controller)
+    try {
+      const value = await answer(call, desk, tickets, controller.signal)
+      port.postMessage({ id: call.id, value } satisfies ThreadReply)
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error)
+      port.postMessage({ id: call.id, error: text } satisfies ThreadReply)
+    } finally {
+      running.delete(call.id)
+    }
+  })
+}
+
+async function answer(call: ThreadCall, desk: Desk, tickets: LabelledTicket[], signal: AbortSignal): Promise<unknown> {
+  switch (call.method) {
+    case 'judge':
+      return desk.judge(call.text, signal)
+    case 'embed':
+      return desk.embed(call.texts, signal)
+    case 'rank':
+      return rank(call.query, call.candidates)
+    case 'learnBegin':
+      tickets.length = 0
+      return null
+    case 'learnAdd':
+      tickets.push(...call.tickets)
+      return null
+    case 'learnEnd':
+      return desk.learn(tickets.splice(0), pauser(signal), signal)
+    case 'setCategories':
+      return desk.setCategories(call.categories)
+    case 'state':
+      return desk.state()
+    case 'save':
+      return desk.save()
+    case 'load':
+      return desk.load(call.bytes)
+    case 'abort':
+      return null
+  }
+}
+
+function pauser(signal: AbortSignal): () => Promise<void> | undefined {
+  let since = performance.now()
+  return () => {
+    if (performance.now() - since < SLICE_MS) return undefined
+    return turn().then(() => {
+      signal.throwIfAborted()
+      since = performance.now()
+    })
+  }
+}
