@@ -79,12 +79,11 @@ export type AccuracyRow = {
   sureRight: number
 }
 
-export const Category = z.object({
+export const Category = z.strictObject({
   name: z.string().trim().toLowerCase().min(1).max(100),
   description: z.string().trim().max(1000).default(''),
   keywords: z.array(z.string().trim().min(1).max(60)).max(100).default([]),
 })
-export type Category = z.infer<typeof Category>
 
 /** `off`: no word of it; `suggest`: shown on the ticket; `set`: set on the ticket, where nobody said and it is sure. */
 export const TRIAGE_MODES = ['off', 'suggest', 'set'] as const

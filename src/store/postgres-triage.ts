@@ -11,6 +11,10 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
       ])
       return row === undefined ? null : String(row['decision'])
     },
+    newestVerdict: async () => {
+      const [row] = await ask(pool, 'select coalesce(max(at), 0) as at from verdicts')
+      return Number(row?.['at'])
+    },
     setting: async (name) => {
       const [row] = await ask(pool, 'select value from settings where name = $1', [name])
       return row === undefined ? null : String(row['value'])

@@ -7,6 +7,7 @@ import type { Example, StoredVector } from './store.ts'
 export function triageQueries(db: DatabaseSync) {
   const sql = {
     decision: db.prepare('select decision from triage where ticket_id = ? order by id desc limit 1'),
+    newestVerdict: db.prepare('select coalesce(max(at), 0) as at from verdicts'),
     setting: db.prepare('select value from settings where name = ?'),
     // What people say counts first, then what the sender said. What nobody said is no example.
     examples: {
@@ -27,6 +28,7 @@ export function triageQueries(db: DatabaseSync) {
       const row = sql.decision.get(ticketId)
       return row === undefined ? null : String(row['decision'])
     },
+    newestVerdict: (): number => Number(sql.newestVerdict.get()?.['at']),
     setting: (name: string): string | null => {
       const row = sql.setting.get(name)
       return row === undefined ? null : String(row['value'])

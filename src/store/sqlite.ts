@@ -140,6 +140,7 @@ export async function openSqliteStore(options: {
         examples: (field, first, last) => reader.examples(field, first, last),
         vectors: (model, before, limit) => reader.vectors(model, before, limit),
         accuracy: (since) => reader.accuracy(since),
+        newestVerdict: () => reader.newestVerdict(),
         setting: (name) => reader.setting(name),
         decide: (decision) => durably(() => writer.decide(decision)),
         judge: (ticketId, field, value, actor) =>

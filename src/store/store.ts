@@ -220,6 +220,8 @@ export type TriageReader = {
   vectors: (model: string, before: number, limit: number) => Promise<StoredVector[]>
   /** How right triage was about what people said since (ms), by field, value and week. */
   accuracy: (since: number) => Promise<AccuracyRow[]>
+  /** When a person last said what a field is, ms; 0 where nobody has. */
+  newestVerdict: () => Promise<number>
   /** What operators set, JSON by name; null where nobody did. */
   setting: (name: string) => Promise<string | null>
 }

@@ -24,7 +24,7 @@ export type Opinion = {
   language: string | null
   category: Verdict | null
   priority: Verdict | null
-  /** To be kept with `embedder`, its model's id, for `rank` and `learn`. */
+  /** To be kept with `embedder`, its model's id, for `index` and `learn`. */
   vector: Float32Array | null
   embedder: string | null
   /** What it had to do without, in a sentence. */
@@ -58,8 +58,8 @@ const NO_DESCRIPTIONS = describe([], null)
 const AT_A_TIME = 32
 
 /** The engine itself: its models, and what they are asked. Lives in a thread of its own, see `engine.ts`. */
-export function createDesk({ embedder, categories: given, precision, now }: Settings) {
-  let categories = given
+export function createDesk({ embedder, now, ...given }: Settings) {
+  let { categories, precision } = given
   let descriptions: Descriptions = describe(categories, null)
   let category: Model = unlearned(descriptions)
   let priority: Model = unlearned(NO_DESCRIPTIONS)
@@ -167,10 +167,10 @@ export function createDesk({ embedder, categories: given, precision, now }: Sett
     judge,
     embed,
     learn: learnFrom,
-    /** Other categories, or other words for them. Those that were learned stay until it learns again. */
-    setCategories(next: readonly Category[]): void {
-      categories = next
-      descriptions = describe(next, null)
+    /** Other categories, or other words for them, and how sure is sure. What was learned stays until it learns again. */
+    configure(next: Pick<Settings, 'categories' | 'precision'>): void {
+      ;({ categories, precision } = next)
+      descriptions = describe(categories, null)
       if (category.learned === 0) category = unlearned(descriptions)
     },
     state: (): DeskState => ({

@@ -6,23 +6,27 @@ import type { Category } from './descriptions.ts'
 import { createDesk, type Desk, type LabelledTicket } from './desk.ts'
 import type { EmbedderConfig } from './embedder.ts'
 import { createEmbedder } from './embedders.ts'
-import { type Candidate, rank } from './rank.ts'
+import { createFinder, type Document, type Finder, type FoundKind, type Question } from './finder.ts'
 
 /** What the engine's thread is started with, called with, and answers. */
 export type ThreadData = { embedder: EmbedderConfig; categories: readonly Category[]; precision: number }
 export type ThreadCall = { id: number } & (
   | { method: 'judge'; text: string }
   | { method: 'embed'; texts: readonly string[] }
-  | { method: 'rank'; query: { text: string; vector: Float32Array | null }; candidates: readonly Candidate[] }
+  | { method: 'index'; documents: readonly Document[] }
+  | { method: 'forget'; kind: FoundKind; ids: readonly number[] }
+  | { method: 'find'; question: Question }
   | { method: 'learnBegin' | 'learnEnd' | 'state' | 'save' | 'abort' }
   | { method: 'learnAdd'; tickets: readonly LabelledTicket[] }
-  | { method: 'setCategories'; categories: readonly Category[] }
+  | { method: 'configure'; categories: readonly Category[]; precision: number }
   | { method: 'load'; bytes: Uint8Array }
 )
 export type ThreadReply = { id: number; value: unknown } | { id: number; error: string }
 
 /** Behind whatever answers senders: the machine gives it what they leave. */
 const NICE = 10
+/** The newest tickets, and as many pieces of articles: about a kilobyte each with a vector of 512. */
+const FINDER_CAPACITY = 20_000
 /** How long it learns before it looks whether somebody asks. */
 const SLICE_MS = 20
 
@@ -32,6 +36,7 @@ function serve(port: NonNullable<typeof parentPort>, { embedder, categories, pre
   // Of the thread alone on Linux; elsewhere of the whole process.
   if (process.platform === 'linux') setPriority(0, NICE)
   const desk = createDesk({ embedder: createEmbedder(embedder), categories, precision, now: Date.now })
+  const finder = createFinder(FINDER_CAPACITY)
   const running = new Map<number, AbortController>()
   const tickets: LabelledTicket[] = []
 
@@ -40,7 +45,7 @@ function serve(port: NonNullable<typeof parentPort>, { embedder, categories, pre
     const controller = new AbortController()
     running.set(call.id, controller)
     try {
-      const value = await answer(call, desk, tickets, controller.signal)
+      const value = await answer(call, { desk, finder, tickets }, controller.signal)
       port.postMessage({ id: call.id, value } satisfies ThreadReply)
     } catch (error) {
       const text = error instanceof Error ? error.message : String(error)
@@ -51,14 +56,22 @@ function serve(port: NonNullable<typeof parentPort>, { embedder, categories, pre
   })
 }
 
-async function answer(call: ThreadCall, desk: Desk, tickets: LabelledTicket[], signal: AbortSignal): Promise<unknown> {
+type Room = { desk: Desk; finder: Finder; tickets: LabelledTicket[] }
+
+async function answer(call: ThreadCall, { desk, finder, tickets }: Room, signal: AbortSignal): Promise<unknown> {
   switch (call.method) {
     case 'judge':
       return desk.judge(call.text, signal)
     case 'embed':
       return desk.embed(call.texts, signal)
-    case 'rank':
-      return rank(call.query, call.candidates)
+    case 'index':
+      for (const document of call.documents) finder.add(document)
+      return null
+    case 'forget':
+      for (const id of call.ids) finder.remove(call.kind, id)
+      return null
+    case 'find':
+      return finder.find(call.question)
     case 'learnBegin':
       tickets.length = 0
       return null
@@ -67,8 +80,8 @@ async function answer(call: ThreadCall, desk: Desk, tickets: LabelledTicket[], s
       return null
     case 'learnEnd':
       return desk.learn(tickets.splice(0), pauser(signal), signal)
-    case 'setCategories':
-      return desk.setCategories(call.categories)
+    case 'configure':
+      return desk.configure(call)
     case 'state':
       return desk.state()
     case 'save':

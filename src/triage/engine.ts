@@ -8,7 +8,7 @@ import type { DeskState, LabelledTicket, Learned, Opinion } from './desk.ts'
 import type { EmbedderConfig } from './embedder.ts'
 import type { ThreadCall, ThreadData, ThreadReply } from './engine-thread.ts'
 import { TEXT_LIMIT } from './features.ts'
-import type { Candidate, Ranked } from './rank.ts'
+import type { Document, Found, FoundKind, Question as Search } from './finder.ts'
 
 export type EngineConfig = {
   embedder: EmbedderConfig
@@ -27,10 +27,15 @@ export type Engine = {
   classify: (text: string, signal?: AbortSignal) => Promise<Opinion>
   /** A vector a text; null where the embedder does not know its language, fails, or there is none. */
   embed: (texts: readonly string[], signal?: AbortSignal) => Promise<(Float32Array | null)[]>
-  rank: (query: { text: string; vector: Float32Array | null }, candidates: readonly Candidate[]) => Promise<Ranked[]>
+  /** What `find` is to find: in memory, anew after each start of the thread (`onNotice` tells of one). */
+  index: (documents: readonly Document[]) => Promise<void>
+  forget: (kind: FoundKind, ids: readonly number[]) => Promise<void>
+  /** What is like a text, the most alike first; see finder.ts. */
+  find: (question: Search) => Promise<Found[]>
   /** Learns anew from these tickets, the newest first; at most 20,000 are read. One call at a time, others wait. */
   learn: (tickets: Iterable<LabelledTicket> | AsyncIterable<LabelledTicket>, signal?: AbortSignal) => Promise<Learned>
-  setCategories: (categories: readonly Category[]) => Promise<void>
+  /** Other categories, and how many of what is sure are to be right. */
+  configure: (settings: { categories: readonly Category[]; precision: number }) => Promise<void>
   /** What was learned, as bytes; null before that. */
   save: () => Promise<Uint8Array | null>
   state: () => Promise<DeskState & { restarts: number }>
@@ -43,7 +48,6 @@ const LEARN_LIMIT = 20_000
 const PIECE = 200
 /** Who asks beyond these is told to come again, before memory is all questions. */
 const WAITING_LIMIT = 2000
-const CANDIDATE_LIMIT = 500
 const HEAP_MB = 768
 const LONGEST_PAUSE_MS = 30_000
 
@@ -54,8 +58,8 @@ const unavailable = (text: string) => new AppError('unavailable', text)
 const NEVER = new AbortController().signal
 
 export function createEngine(config: EngineConfig): Engine {
-  const { embedder, precision = 0.95, load = async () => null, onNotice = () => undefined } = config
-  let { categories } = config
+  const { embedder, load = async () => null, onNotice = () => undefined } = config
+  let { categories, precision = 0.95 } = config
   const closing = new AbortController()
   const waiting = new Map<number, Waiting>()
   const gone = new WeakSet<Worker>()
@@ -174,14 +178,13 @@ export function createEngine(config: EngineConfig): Engine {
         { method: 'embed', texts: texts.map((text) => text.slice(0, TEXT_LIMIT)) },
         signal,
       )) as (Float32Array | null)[],
-    rank: async (query, candidates) =>
-      (await ask({
-        method: 'rank',
-        query: { ...query, text: query.text.slice(0, TEXT_LIMIT) },
-        candidates: candidates
-          .slice(0, CANDIDATE_LIMIT)
-          .map((candidate) => ({ ...candidate, text: candidate.text.slice(0, TEXT_LIMIT) })),
-      })) as Ranked[],
+    async index(documents) {
+      await ask({ method: 'index', documents })
+    },
+    async forget(kind, ids) {
+      await ask({ method: 'forget', kind, ids })
+    },
+    find: async (question) => (await ask({ method: 'find', question })) as Found[],
     async learn(tickets, signal = NEVER) {
       const mine = lesson.then(() => {
         if (closing.signal.aborted) throw unavailable('The triage engine is closed')
@@ -190,9 +193,9 @@ export function createEngine(config: EngineConfig): Engine {
       lesson = mine.catch(() => undefined)
       return mine
     },
-    async setCategories(next) {
-      categories = next
-      await ask({ method: 'setCategories', categories: next })
+    async configure(next) {
+      ;({ categories, precision } = next)
+      await ask({ method: 'configure', ...next })
     },
     save: async () => (await ask({ method: 'save' })) as Uint8Array | null,
     state: async () => ({ ...((await ask({ method: 'state' })) as DeskState), restarts }),

@@ -190,7 +190,10 @@ export function triageContract(open: OpenSubject): void {
 
     test('a word on a ticket that is not there is refused', async () => {
       const store = await start()
+      expect(await store.triage.newestVerdict()).toBe(0)
       expect(await store.triage.judge(99, 'category', 'billing', 'key:a')).toBe(false)
+      await store.changeTicket(await make(store), { priority: 'low' }, 'key:a')
+      expect(await store.triage.newestVerdict()).toBeGreaterThan(Date.now() - 60_000)
     })
   })
 

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 
 import { createFinder, type Document } from '../../src/triage/finder.ts'
-import { termsOf } from '../../src/triage/terms.ts'
 
 const ticket = (id: number, text: string, rest: Partial<Document> = {}): Document => ({
   kind: 'ticket',
@@ -73,7 +72,23 @@ test('a ticket is not found for itself', () => {
   expect(finder.find({ text: 'printer', vector: null, limit: 5, except: 1 })).toEqual([])
 })
 
-test('words of any script are words, and a hostile text is cut off', () => {
-  expect(termsOf('Der Drucker brennt. プリンター')).toEqual(['der', 'druck', 'brennt', 'プリンター'])
-  expect(termsOf('x '.repeat(1_000_000)).length).toBeLessThanOrEqual(10_000)
+test('two tickets in nearly the same words are probably the same, two about the same are not', () => {
+  const finder = createFinder(100)
+  finder.add(ticket(1, 'Export to CSV fails with error 500 since this morning'))
+  finder.add(ticket(2, 'The CSV has an empty column'))
+  const [first, second] = finder.find({
+    text: 'export to csv fails: error 500 since this morning!',
+    vector: null,
+    limit: 5,
+  })
+  expect(first).toMatchObject({ id: 1, isDuplicate: true })
+  expect(second).toMatchObject({ id: 2, isDuplicate: false })
+})
+
+test('words of any script are words', () => {
+  const finder = createFinder(100)
+  finder.add(ticket(1, 'プリンターが動かない'))
+  finder.add(ticket(2, 'Der Drucker brennt'))
+  expect(finder.find({ text: 'プリンター', vector: null, limit: 5 })).toMatchObject([{ id: 1 }])
+  expect(finder.find({ text: 'drucker', vector: null, limit: 5 })).toMatchObject([{ id: 2 }])
 })

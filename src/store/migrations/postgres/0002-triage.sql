@@ -28,6 +28,7 @@ create table verdicts (
   actor text not null,
   primary key (ticket_id, field)
 );
+create index verdicts_at on verdicts (at);
 
 -- Meaning as numbers: a byte a dimension, by the model that made them.
 create table vectors (

@@ -1,0 +1,268 @@
+import { hash } from 'node:crypto'
+
+import { type Decision, type NewDecision, TriageSettings } from '../core/decision.ts'
+import type { Handler, HandlerSpec, RunningJob } from '../core/jobs.ts'
+import { isResolved, type Ticket } from '../core/ticket.ts'
+import type { Store } from '../store/store.ts'
+import { CATEGORIES } from '../triage/categories.ts'
+import { decide, type Findings } from '../triage/decide.ts'
+import { type Opinion, ticketText } from '../triage/desk.ts'
+import { type Answered, draftFrom } from '../triage/draft.ts'
+import type { Engine } from '../triage/engine.ts'
+import { type Document, type Found, quantised } from '../triage/finder.ts'
+import { startLearning } from './learning.ts'
+
+const SETTING = 'triage'
+/** How soon other nodes see what operators set. */
+const SETTINGS_MS = 5_000
+const TIME_LIMIT_MS = 120_000
+const CONCURRENCY = 2
+const SIMILAR = 5
+/** Less alike than this is not worth showing. */
+const LEAST_ALIKE = 0.2
+/** Tickets that are filled into the finder at the start. */
+const REMEMBERED = 20_000
+const PAGE = 200
+const VECTORS_MS = 1_000
+const VECTORS = 64
+
+export type Triage = {
+  handler: HandlerSpec
+  similar: (ticket: Ticket, options: { limit: number; isSolved?: boolean | undefined }) => Promise<Decision['similar']>
+  /** Somebody said what a ticket is: triage learns soon. */
+  heard: () => void
+  configure: (settings: TriageSettings) => Promise<void>
+  state: () => Promise<TriageState>
+  close: () => Promise<void>
+}
+
+export type TriageState = {
+  settings: TriageSettings
+  categories: { name: string; description: string; keywords: string[] }[]
+  engine: string
+  embedder: string | null
+  advisor: string | null
+  learned: Record<string, number>
+  notes: string[]
+}
+
+/**
+ * Triage as the rest of the program sees it: what becomes of a ticket's job, what is like a ticket, what operators set.
+ * Decides once for each cause, whatever happens to the process: the store says so.
+ */
+export async function startTriage(deps: {
+  store: Store
+  engine: Engine
+  /** Whether this node works: it then learns, and knows what there is before the first question. */
+  isWorker: boolean
+  keep: (bytes: Uint8Array) => Promise<void>
+  onDecided: (ticketId: number) => void
+  onError: (error: unknown, what: string) => void
+}): Promise<Triage> {
+  const { store, engine, isWorker, keep, onDecided, onError } = deps
+  const closing = new AbortController()
+  const settings = await watchSettings()
+  const vectors = bufferVectors()
+  await engine.configure(inUse(settings.now()))
+  const learning = isWorker
+    ? startLearning({ store, engine, keep, onError: (error) => onError(error, 'triage could not learn') })
+    : null
+  const filling = isWorker
+    ? fill().catch((error: unknown) => closing.signal.aborted || onError(error, 'similar tickets'))
+    : null
+
+  /** What operators set; other nodes may set it too. */
+  async function watchSettings() {
+    const read = async () => TriageSettings.parse(JSON.parse((await store.triage.setting(SETTING)) ?? '{}'))
+    let known = await read()
+    const timer = setInterval(() => {
+      read().then(use, (error: unknown) => onError(error, 'the settings of triage could not be read'))
+    }, SETTINGS_MS)
+    timer.unref()
+    async function use(next: TriageSettings): Promise<void> {
+      if (JSON.stringify(next) === JSON.stringify(known)) return
+      known = next
+      await engine.configure(inUse(next))
+      learning?.again()
+    }
+    return { now: () => known, use, stop: () => clearInterval(timer) }
+  }
+
+  /** Puts the newest tickets where they are found, the oldest of them first. */
+  async function fill(): Promise<void> {
+    const { embedder } = await engine.state()
+    const { newestTicket } = await store.figures()
+    for (let first = Math.max(1, newestTicket - REMEMBERED + 1); first <= newestTicket; first += PAGE) {
+      if (closing.signal.aborted) return
+      const before = first + PAGE
+      const [tickets, stored] = await Promise.all([
+        store.tickets({ before, limit: PAGE }),
+        embedder === null ? [] : store.triage.vectors(embedder, before, PAGE),
+      ])
+      const vectorOf = new Map(stored.map(({ ticketId, vector }) => [ticketId, vector]))
+      const documents = tickets
+        .filter(({ id }) => id >= first)
+        .map((ticket) => documentOf(ticket, vectorOf.get(ticket.id) ?? null))
+      await engine.index(documents.toReversed())
+    }
+  }
+
+  /** Keeps vectors a few at a time: one lost in a crash is made again when it is asked for. */
+  function bufferVectors() {
+    let waiting = new Map<number, Int8Array>()
+    let model = ''
+    const flush = async () => {
+      const [full, by] = [waiting, model]
+      waiting = new Map()
+      if (full.size > 0) await store.triage.saveVectors(by, full)
+    }
+    const flushNow = () => void flush().catch((error: unknown) => onError(error, 'vectors could not be kept'))
+    const timer = setInterval(flushNow, VECTORS_MS)
+    timer.unref()
+    return {
+      add: (ticketId: number, { vector, embedder }: Opinion) => {
+        if (vector === null || embedder === null) return
+        model = embedder
+        waiting.set(ticketId, quantised(vector))
+        if (waiting.size >= VECTORS) flushNow()
+      },
+      close: async () => {
+        clearInterval(timer)
+        await flush().catch((error: unknown) => onError(error, 'vectors could not be kept'))
+      },
+    }
+  }
+
+  const run: Handler = async (job) => {
+    const started = performance.now()
+    const { ticketId, signal } = job
+    const ticket = ticketId === null ? null : await store.ticket(ticketId)
+    if (ticket === null) return
+    const text = ticketText(ticket)
+    const opinion = await engine.classify(text, signal)
+    const found = await engine.find({
+      text,
+      vector: opinion.vector,
+      limit: SIMILAR * 2,
+      kind: 'ticket',
+      except: ticket.id,
+    })
+    const findings = await findingsFor(ticket, found)
+    const at = { now: Date.now(), tookMs: performance.now() - started }
+    const decided = decide(opinion, findings, settings.now(), at)
+    const result = await store.triage.decide({
+      ticketId: ticket.id,
+      cause: causeOf(job),
+      at: at.now,
+      seen: seenOf(ticket, text, opinion),
+      ...decided,
+    })
+    vectors.add(ticket.id, opinion)
+    await engine.index([documentOf(ticket, opinion.vector)])
+    if (result === 'decided') onDecided(ticket.id)
+  }
+
+  async function findingsFor(ticket: Ticket, found: readonly Found[]): Promise<Findings> {
+    const near = found.filter(({ score }) => score >= LEAST_ALIKE)
+    const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticket.id)
+    const draft = draftFrom(await answersOf(near))
+    return {
+      similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
+      duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
+      draft_reply:
+        draft === null ? null : { text: draft.text, sources: draft.sources.map(({ kind, id }) => ({ kind, id })) },
+    }
+  }
+
+  /** What staff last wrote to the customer on those that are solved. */
+  async function answersOf(near: readonly Found[]): Promise<Answered[]> {
+    const solved = near.filter(({ isSolved }) => isSolved).slice(0, 3)
+    const answers = await Promise.all(
+      solved.map(async ({ id, score }) => {
+        const entries = (await store.timeline(id)) ?? []
+        const told = entries.findLast(({ comment }) => comment?.by_staff === true && comment.public)?.comment
+        return told ? [{ kind: 'ticket' as const, id, title: '', text: told.body, score }] : []
+      }),
+    )
+    return answers.flat()
+  }
+
+  return {
+    handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
+    similar: async (ticket, { limit, isSolved }) => {
+      const text = ticketText(ticket)
+      const [vector = null] = await engine.embed([text])
+      const found = await engine.find({
+        text,
+        vector,
+        limit,
+        kind: 'ticket',
+        except: ticket.id,
+        ...(isSolved !== undefined && { isSolved }),
+      })
+      return found.filter(({ score }) => score >= LEAST_ALIKE).map(({ id, score }) => ({ id, score: rounded(score) }))
+    },
+    heard: () => learning?.heard(),
+    configure: async (next) => {
+      await store.triage.saveSetting(SETTING, JSON.stringify(next))
+      await settings.use(next)
+    },
+    state: async () => {
+      const { embedder, problem, category, priority, restarts } = await engine.state()
+      return {
+        settings: settings.now(),
+        categories: inUse(settings.now()).categories.map((one) => ({ ...one, keywords: [...one.keywords] })),
+        engine: 'local',
+        embedder,
+        advisor: null,
+        learned: { category: category.examples, priority: priority.examples },
+        notes: [
+          ...(problem === null ? [] : [problem]),
+          ...(restarts === 0 ? [] : [`The engine was started again ${restarts} times`]),
+        ],
+      }
+    },
+    close: async () => {
+      closing.abort()
+      settings.stop()
+      await learning?.close()
+      await vectors.close()
+      await engine.close()
+      await filling
+    },
+  }
+}
+
+const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
+
+const documentOf = (ticket: Ticket, vector: Document['vector']): Document => ({
+  kind: 'ticket',
+  id: ticket.id,
+  text: ticketText(ticket),
+  vector,
+  isSolved: isResolved(ticket.status),
+})
+
+const rounded = (score: number) => Math.round(score * 1000) / 1000
+
+/** A job says why it is there; that of a new ticket need not. */
+function causeOf({ payload }: RunningJob): string {
+  return typeof payload['cause'] === 'string' ? payload['cause'] : 'created'
+}
+
+/** What a decision was made from. The text itself is on record with the ticket's deliveries; here is which it was. */
+function seenOf(
+  ticket: Ticket,
+  text: string,
+  { took_ms: tookMs, vector: _, ...opinion }: Opinion,
+): NewDecision['seen'] {
+  const { category, priority, updatedAt } = ticket
+  return JSON.stringify({
+    text_sha256: hash('sha256', text),
+    updated_at: updatedAt,
+    category,
+    priority,
+    opinion,
+    took_ms: tookMs,
+  })
+}
