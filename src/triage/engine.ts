@@ -72,7 +72,7 @@ export function createEngine(config: EngineConfig): Engine {
     const worker = new Worker(file, {
       workerData: data,
       name: 'triage',
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: 16 },
     })
     const since = performance.now()
     // What it died of comes before its exit.
@@ -180,7 +180,7 @@ export function createEngine(config: EngineConfig): Engine {
         query: { ...query, text: query.text.slice(0, TEXT_LIMIT) },
         candidates: candidates
           .slice(0, CANDIDATE_LIMIT)
-          .map((candidate) => ({ ...candidate, text: candidate.text.slice(0, TEXT_LIMIT) })),
+          .map(({ id, text, vector }) => ({ id, text: text.slice(0, TEXT_LIMIT), vector })),
       })) as Ranked[],
     async learn(tickets, signal = NEVER) {
       const mine = lesson.then(() => {

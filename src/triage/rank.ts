@@ -1,5 +1,5 @@
 import { dot } from './descriptions.ts'
-import { gramsOf, type Sparse, sparseOf, vocabularyOf } from './features.ts'
+import { countInto, gramsOf, type Sparse, sparseOf, vocabularyOf } from './features.ts'
 
 /** What may be like a query. `vector` is null where there is none of the same embedder. */
 export type Candidate = { id: number; text: string; vector: Float32Array | null }
@@ -17,7 +17,9 @@ const SAME = 0.8
 /** Candidates by how alike they are to the query, the most alike first: half words and letters, half vectors. */
 export function rank(query: { text: string; vector: Float32Array | null }, candidates: readonly Candidate[]): Ranked[] {
   const grams = [query, ...candidates].map(({ text }) => gramsOf(text))
-  const vocabulary = vocabularyOf(grams, Number.POSITIVE_INFINITY)
+  const counts = new Map<number, number>()
+  for (const one of grams) countInto(counts, one)
+  const vocabulary = vocabularyOf(counts, grams.length, Number.POSITIVE_INFINITY)
   const [own, ...others] = grams.map((one) => sparseOf(one, vocabulary))
   const weights = new Float32Array(vocabulary.places.size)
   own?.places.forEach((place, at) => (weights[place] = own.weights[at] as number))
