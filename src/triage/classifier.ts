@@ -1,6 +1,6 @@
 import { type Calibration, calibrate, confidenceOf, type Trial, UNPROVED } from './calibration.ts'
 import { away, type Descriptions, fitOf, meanOf } from './descriptions.ts'
-import { gramsOf, type Grams, sparseOf, type Vocabulary, vocabularyOf } from './features.ts'
+import { countInto, gramsOf, type Grams, sparseOf, type Vocabulary, vocabularyOf } from './features.ts'
 import { random } from './random.ts'
 import { emptyRegression, type Pause, type Regression, type Row, score, shuffle, softmax, train } from './regression.ts'
 
@@ -152,30 +152,39 @@ function foldsOf(count: number): Int32Array[] {
 }
 
 async function learnFrom({ examples, classes, grams, fits, pause }: Indexed, chosen: Int32Array): Promise<Model> {
-  const own = Array.from(chosen, (at) => examples[at] as Example)
-  const limit = Math.min(GRAM_LIMIT, Math.floor(WEIGHT_LIMIT / classes.length))
+  const counts = new Map<number, number>()
+  for (const at of chosen) {
+    countInto(counts, grams[at] as Grams)
+    if (at % 16 === 0) await pause(0)
+  }
   const vocabulary = vocabularyOf(
-    Array.from(chosen, (at) => grams[at] as Grams),
-    limit,
+    counts,
+    chosen.length,
+    Math.min(GRAM_LIMIT, Math.floor(WEIGHT_LIMIT / classes.length)),
   )
-  const vectors = own.flatMap(({ vector }) => vector ?? [])
-  const common = vectors.length === 0 ? null : meanOf(vectors)
-  const priorShare = priorShareOf(own.length, classes.length)
+  counts.clear()
+  const vectors = Array.from(chosen, (at) => examples[at] as Example).flatMap(({ vector }) => vector ?? [])
+  const frame: Frame = {
+    common: vectors.length === 0 ? null : meanOf(vectors),
+    vocabulary,
+    priorShare: priorShareOf(chosen.length, classes.length),
+  }
   const index = new Map(classes.map((name, at) => [name, at]))
-  const rows = Array.from(chosen, (at): Row => {
-    const { vector } = examples[at] as Example
-    return rowOf({ common, vocabulary, priorShare }, grams[at] as Grams, vector, fits[at] as Float32Array)
-  })
-  const labels = Int32Array.from(own, ({ label }) => index.get(label) as number)
+  const rows: Row[] = []
+  for (const at of chosen) {
+    rows.push(rowOf(frame, grams[at] as Grams, (examples[at] as Example).vector, fits[at] as Float32Array))
+    if (at % 16 === 0) await pause(0)
+  }
+  const labels = Int32Array.from(chosen, (at) => index.get((examples[at] as Example).label) as number)
   const training = {
     classes: classes.length,
-    dims: common?.length ?? 0,
+    dims: frame.common?.length ?? 0,
     grams: vocabulary.places.size,
     epochs: epochsFor(rows.length),
     seed: SEED,
   }
   const regression = await train(rows, labels, training, pause)
-  return { classes, learned: own.length, vocabulary, regression, common, calibration: UNPROVED, priorShare }
+  return { ...frame, classes, learned: rows.length, regression, calibration: UNPROVED }
 }
 
 type Frame = Pick<Model, 'common' | 'vocabulary' | 'priorShare'>

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type Embedder, unit } from './embedder.ts'
 
 /** More text than this changes a vector little and costs a second: the model reads every word in one go. */
-const TEXT_LIMIT = 1200
+const TEXT_LIMIT = 800
 /** The model's memory grows with its largest batch, and does not shrink: 4 at a time cost as much CPU as 32. */
 const AT_A_TIME = 4
 

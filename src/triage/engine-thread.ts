@@ -95,11 +95,10 @@ async function answer(call: ThreadCall, { desk, finder, tickets }: Room, signal:
 
 function pauser(signal: AbortSignal): () => Promise<void> | undefined {
   let since = performance.now()
-  return () => {
-    if (performance.now() - since < SLICE_MS) return undefined
-    return turn().then(() => {
-      signal.throwIfAborted()
-      since = performance.now()
-    })
+  const giveWay = async () => {
+    await turn()
+    signal.throwIfAborted()
+    since = performance.now()
   }
+  return () => (performance.now() - since < SLICE_MS ? undefined : giveWay())
 }

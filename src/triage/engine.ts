@@ -76,7 +76,7 @@ export function createEngine(config: EngineConfig): Engine {
     const worker = new Worker(file, {
       workerData: data,
       name: 'triage',
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: 16 },
     })
     const since = performance.now()
     // What it died of comes before its exit.

@@ -72,14 +72,17 @@ export type Vocabulary = { places: Map<number, number>; rarity: Float32Array }
 /** Places and weights of the grams of one text. */
 export type Sparse = { places: Int32Array; weights: Float32Array }
 
-/** Grams of these texts; above `limit`, those in most texts. */
-export function vocabularyOf(texts: readonly Grams[], limit: number): Vocabulary {
-  const counts = new Map<number, number>()
-  for (const { ids } of texts) for (const gram of ids) add(counts, gram)
+/** In how many texts each gram is. */
+export function countInto(counts: Map<number, number>, { ids }: Grams): void {
+  for (const gram of ids) add(counts, gram)
+}
+
+/** The grams of so many texts; above `limit`, those in most of them. */
+export function vocabularyOf(counts: ReadonlyMap<number, number>, texts: number, limit: number): Vocabulary {
   let grams = [...counts]
   if (grams.length > limit) grams = grams.toSorted(([, one], [, other]) => other - one).slice(0, limit)
   const places = new Map(grams.map(([gram], place) => [gram, place]))
-  const rarity = Float32Array.from(grams, ([, count]) => Math.log((1 + texts.length) / (1 + count)) + 1)
+  const rarity = Float32Array.from(grams, ([, count]) => Math.log((1 + texts) / (1 + count)) + 1)
   return { places, rarity }
 }
 
