@@ -19,6 +19,19 @@ const whole = (name: string, { min, max, preset }: { min: number; max: number; p
       error: `${name} must be a whole number from ${min} to ${max}`,
     })
 
+/** `paused`: jobs wait until it is on; `off`: new tickets are not triaged, and do not wait for it. */
+const TRIAGE = ['on', 'paused', 'off'] as const
+const EMBEDDERS = ['bundled', 'none', 'openai', 'ollama'] as const
+const ADVISORS = ['none', 'anthropic', 'openai', 'ollama'] as const
+
+const url = (name: string) =>
+  z
+    .string()
+    .default('')
+    .refine((text) => text === '' || (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)), {
+      error: `${name} must be an address such as http://127.0.0.1:11434`,
+    })
+
 const Environment = z
   .object({
     HOST: z.string().default('127.0.0.1'),
@@ -67,6 +80,20 @@ const Environment = z
     TICKETFLOW_TLS_CERT: z.string().default(''),
     TICKETFLOW_TLS_KEY: z.string().default(''),
     TICKETFLOW_TLS_CLIENT_CA: z.string().default(''),
+    TICKETFLOW_TRIAGE: z.enum(TRIAGE, { error: `TICKETFLOW_TRIAGE must be one of ${TRIAGE.join(', ')}` }).default('on'),
+    TICKETFLOW_EMBEDDER: z
+      .enum(EMBEDDERS, { error: `TICKETFLOW_EMBEDDER must be one of ${EMBEDDERS.join(', ')}` })
+      .default('bundled'),
+    TICKETFLOW_EMBEDDER_URL: url('TICKETFLOW_EMBEDDER_URL'),
+    TICKETFLOW_EMBEDDER_MODEL: z.string().default(''),
+    TICKETFLOW_EMBEDDER_KEY: z.string().default(''),
+    TICKETFLOW_LLM: z.enum(ADVISORS, { error: `TICKETFLOW_LLM must be one of ${ADVISORS.join(', ')}` }).default('none'),
+    TICKETFLOW_LLM_URL: url('TICKETFLOW_LLM_URL'),
+    TICKETFLOW_LLM_MODEL: z.string().default(''),
+    TICKETFLOW_LLM_KEY: z.string().default(''),
+    TICKETFLOW_LLM_TIMEOUT_S: whole('TICKETFLOW_LLM_TIMEOUT_S', { min: 1, max: 100, preset: 30 }),
+    TICKETFLOW_LLM_DAILY_REQUESTS: whole('TICKETFLOW_LLM_DAILY_REQUESTS', { min: 0, max: 10_000_000, preset: 1000 }),
+    TICKETFLOW_LLM_DAILY_TOKENS: whole('TICKETFLOW_LLM_DAILY_TOKENS', { min: 0, max: 2_000_000_000, preset: 0 }),
     TICKETFLOW_ROLE: z.enum(ROLES, { error: `TICKETFLOW_ROLE must be one of ${ROLES.join(', ')}` }).default('all'),
     DATABASE_URL: z
       .string()
@@ -84,6 +111,15 @@ const Environment = z
   })
   .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
     error: 'TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY go together: set both, or neither for plain HTTP',
+  })
+  .refine(
+    (env) => isLocalEmbedder(env) || (env.TICKETFLOW_EMBEDDER_URL !== '' && env.TICKETFLOW_EMBEDDER_MODEL !== ''),
+    {
+      error: 'TICKETFLOW_EMBEDDER_URL and TICKETFLOW_EMBEDDER_MODEL say which server and which model makes the vectors',
+    },
+  )
+  .refine((env) => env.TICKETFLOW_LLM === 'none' || env.TICKETFLOW_LLM_MODEL !== '', {
+    error: 'TICKETFLOW_LLM needs TICKETFLOW_LLM_MODEL, the name of the model',
   })
   .refine((env) => env.TICKETFLOW_TLS_CLIENT_CA === '' || env.TICKETFLOW_TLS_CERT !== '', {
     error: 'TICKETFLOW_TLS_CLIENT_CA needs TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY',
@@ -126,6 +162,21 @@ const Environment = z
             key: resolve(env.TICKETFLOW_TLS_KEY),
             clientCa: env.TICKETFLOW_TLS_CLIENT_CA === '' ? null : resolve(env.TICKETFLOW_TLS_CLIENT_CA),
           },
+    triage: env.TICKETFLOW_TRIAGE,
+    embedder: embedderOf(env),
+    /** Null where no language model is asked. */
+    advisor:
+      env.TICKETFLOW_LLM === 'none'
+        ? null
+        : {
+            kind: env.TICKETFLOW_LLM,
+            url: env.TICKETFLOW_LLM_URL || null,
+            model: env.TICKETFLOW_LLM_MODEL,
+            key: env.TICKETFLOW_LLM_KEY || null,
+            timeoutMs: env.TICKETFLOW_LLM_TIMEOUT_S * 1000,
+            requestsPerDay: env.TICKETFLOW_LLM_DAILY_REQUESTS || null,
+            tokensPerDay: env.TICKETFLOW_LLM_DAILY_TOKENS || null,
+          },
     /** The PostgreSQL that is the store; null is the embedded one, in the data directory. */
     databaseUrl: env.DATABASE_URL || null,
     /** How many connections read from it at most. */
@@ -133,6 +184,23 @@ const Environment = z
     /** Null is the one that the data directory keeps. */
     nodeId: env.TICKETFLOW_NODE_ID || null,
   }))
+
+type EmbedderEnvironment = {
+  TICKETFLOW_EMBEDDER: (typeof EMBEDDERS)[number]
+  TICKETFLOW_EMBEDDER_URL: string
+  TICKETFLOW_EMBEDDER_MODEL: string
+  TICKETFLOW_EMBEDDER_KEY: string
+}
+
+function isLocalEmbedder({ TICKETFLOW_EMBEDDER: kind }: EmbedderEnvironment): boolean {
+  return kind === 'bundled' || kind === 'none'
+}
+
+function embedderOf(env: EmbedderEnvironment) {
+  const { TICKETFLOW_EMBEDDER: kind, TICKETFLOW_EMBEDDER_URL: address, TICKETFLOW_EMBEDDER_MODEL: model } = env
+  if (kind === 'bundled' || kind === 'none') return { kind }
+  return { kind, url: address, model, key: env.TICKETFLOW_EMBEDDER_KEY || null }
+}
 
 export type Config = z.output<typeof Environment> & {
   /** Null where nobody asks for traces. */

@@ -36,7 +36,7 @@ export const Decision = z
     priority: Suggestion.nullable(),
     language: z.string().nullable().describe('ISO 639-1; null where it is not known'),
     summary: z.string().nullable(),
-    sentiment: z.enum(['negative', 'neutral', 'positive']).nullable(),
+    sentiment: z.enum(['positive', 'neutral', 'negative', 'angry']).nullable(),
     similar: z.array(Similar).describe('Tickets like it as they were then'),
     duplicates_of: z.object({ id: z.int(), score: z.number() }).nullable(),
     draft_reply: z

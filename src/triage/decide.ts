@@ -1,5 +1,6 @@
 import { type Decision, isPriority, type NewDecision, type Suggestion, TRIAGE_FIELDS } from '../core/decision.ts'
 import type { TriageField, TriageSettings } from '../core/decision.ts'
+import type { AdviceResult } from './advisor.ts'
 import type { Verdict } from './classifier.ts'
 import type { Opinion } from './desk.ts'
 
@@ -7,14 +8,10 @@ import type { Opinion } from './desk.ts'
 export type Findings = Pick<Decision, 'similar' | 'duplicates_of' | 'draft_reply'>
 
 type Decided = Pick<NewDecision, 'decision' | 'set'>
+type Modes = Pick<TriageSettings, TriageField>
 
-/** What becomes of an opinion under these settings: what is shown, and of that what is to be set. */
-export function decide(
-  opinion: Opinion,
-  findings: Findings,
-  settings: Pick<TriageSettings, TriageField>,
-  at: { now: number; tookMs: number },
-): Decided {
+/** What becomes of the local engine's opinion under these settings: what is shown, and of that what is to be set. */
+export function decide(opinion: Opinion, findings: Findings, settings: Modes): Decided {
   const decision: Decision = {
     category: suggestionOf('category', opinion, settings),
     priority: suggestionOf('priority', opinion, settings),
@@ -25,17 +22,57 @@ export function decide(
     model: `local, ${opinion.embedder ?? 'words alone'}`,
     advisor: null,
     notes: opinion.problem === null ? [] : [opinion.problem],
-    took_ms: Math.round(at.tookMs),
-    decided_at: new Date(at.now).toISOString(),
+    took_ms: 0,
+    decided_at: '',
   }
   return { decision, set: settable(decision, settings) }
 }
 
-function suggestionOf(
-  field: TriageField,
-  opinion: Opinion,
-  settings: Pick<TriageSettings, TriageField>,
-): Suggestion | null {
+/** Whether nobody else need be asked: the engine is sure of whatever it is asked about. */
+export const isSettled = (decision: Decision, settings: Modes): boolean =>
+  settings.category === 'off' || decision.category?.is_sure === true
+
+/**
+ * With the word of a language model where the local engine is not sure. It says no probability that could be believed,
+ * so it is never sure, and sets nothing; why there is none is noted.
+ */
+export function withAdvice({ decision, set }: Decided, result: AdviceResult, settings: Modes): Decided {
+  if (result.advice === null) return { decision: { ...decision, notes: [...decision.notes, result.reason] }, set }
+  const { category, priority, summary, language, sentiment, draft } = result.advice
+  const said = (field: TriageField, value: string | null): Suggestion | null => {
+    const own = decision[field]
+    if (value === null || settings[field] === 'off' || own?.is_sure === true) return own
+    if (own?.value === value) return own
+    const others = own === null ? [] : [{ value: own.value, confidence: own.confidence }]
+    return { value, confidence: ADVISED, source: 'llm', is_sure: false, set: false, others }
+  }
+  return {
+    decision: {
+      ...decision,
+      category: said('category', category),
+      priority: said('priority', priority),
+      summary,
+      language: decision.language ?? language,
+      sentiment,
+      draft_reply:
+        draft === null
+          ? decision.draft_reply
+          : { text: draft.text, sources: draft.sources.map(({ kind, id }) => ({ kind, id })) },
+      advisor: result.model,
+    },
+    set,
+  }
+}
+
+/** A language model's word is shown as better than none, and as no measured probability. */
+const ADVISED = 0.5
+
+/** When it was made, and how long that took. */
+export function timed({ decision, set }: Decided, { now, tookMs }: { now: number; tookMs: number }): Decided {
+  return { decision: { ...decision, took_ms: Math.round(tookMs), decided_at: new Date(now).toISOString() }, set }
+}
+
+function suggestionOf(field: TriageField, opinion: Opinion, settings: Modes): Suggestion | null {
   const verdict = opinion[field]
   if (verdict === null || settings[field] === 'off') return null
   // What people called a priority once need not be one now.
@@ -55,7 +92,7 @@ const shown = ({ value, confidence, isSure, source, others }: Verdict): Suggesti
 const rounded = (confidence: number) => Math.round(Math.min(1, Math.max(0, confidence)) * 1000) / 1000
 
 /** Only what it is sure of, and only where that is wished. */
-export function settable(decision: Decision, settings: Pick<TriageSettings, TriageField>): NewDecision['set'] {
+function settable(decision: Decision, settings: Modes): NewDecision['set'] {
   const wanted = TRIAGE_FIELDS.flatMap((field) => {
     const suggestion = decision[field]
     return settings[field] === 'set' && suggestion?.is_sure === true ? [[field, suggestion.value] as const] : []

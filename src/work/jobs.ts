@@ -1,4 +1,4 @@
-import type { CronEntry, Handlers } from '../core/jobs.ts'
+import type { CronEntry, Handlers, HandlerSpec } from '../core/jobs.ts'
 import type { Role } from '../core/role.ts'
 import { housekeeping } from './housekeeping.ts'
 
@@ -9,7 +9,9 @@ import { housekeeping } from './housekeeping.ts'
 export function workOf(
   role: Role,
   deps: Parameters<typeof housekeeping>[0],
+  /** Null leaves the jobs of triage waiting. */
+  triage: HandlerSpec | null,
 ): { handlers: Handlers; cron: readonly CronEntry[] } | null {
   if (role === 'intake') return null
-  return { handlers: {}, cron: [housekeeping(deps)] }
+  return { handlers: triage === null ? {} : { triage }, cron: [housekeeping(deps)] }
 }

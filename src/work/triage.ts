@@ -5,7 +5,8 @@ import type { Handler, HandlerSpec, RunningJob } from '../core/jobs.ts'
 import { isResolved, type Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { CATEGORIES } from '../triage/categories.ts'
-import { decide, type Findings } from '../triage/decide.ts'
+import type { Advisor, AdviceResult } from '../triage/advisor.ts'
+import { decide, type Findings, isSettled, timed, withAdvice } from '../triage/decide.ts'
 import { type Opinion, ticketText } from '../triage/desk.ts'
 import { type Answered, draftFrom } from '../triage/draft.ts'
 import type { Engine } from '../triage/engine.ts'
@@ -53,13 +54,15 @@ export type TriageState = {
 export async function startTriage(deps: {
   store: Store
   engine: Engine
+  /** Null where no language model is set. */
+  advisor: Advisor | null
   /** Whether this node works: it then learns, and knows what there is before the first question. */
   isWorker: boolean
   keep: (bytes: Uint8Array) => Promise<void>
   onDecided: (ticketId: number) => void
   onError: (error: unknown, what: string) => void
 }): Promise<Triage> {
-  const { store, engine, isWorker, keep, onDecided, onError } = deps
+  const { store, engine, advisor, isWorker, keep, onDecided, onError } = deps
   const closing = new AbortController()
   const settings = await watchSettings()
   const vectors = bufferVectors()
@@ -73,10 +76,9 @@ export async function startTriage(deps: {
 
   /** What operators set; other nodes may set it too. */
   async function watchSettings() {
-    const read = async () => TriageSettings.parse(JSON.parse((await store.triage.setting(SETTING)) ?? '{}'))
-    let known = await read()
+    let known = await readSettings(store)
     const timer = setInterval(() => {
-      read().then(use, (error: unknown) => onError(error, 'the settings of triage could not be read'))
+      readSettings(store).then(use, (error: unknown) => onError(error, 'the settings of triage could not be read'))
     }, SETTINGS_MS)
     timer.unref()
     async function use(next: TriageSettings): Promise<void> {
@@ -147,25 +149,34 @@ export async function startTriage(deps: {
       kind: 'ticket',
       except: ticket.id,
     })
-    const findings = await findingsFor(ticket, found)
+    const near = found.filter(({ score }) => score >= LEAST_ALIKE)
+    const answers = await answersOf(near)
+    const local = decide(opinion, findingsFor(ticket, near, answers), settings.now())
+    const asked = isSettled(local.decision, settings.now()) ? null : await askAdvisor(ticket, answers, signal)
+    const decided = asked === null ? local : withAdvice(local, asked, settings.now())
     const at = { now: Date.now(), tookMs: performance.now() - started }
-    const decided = decide(opinion, findings, settings.now(), at)
     const result = await store.triage.decide({
       ticketId: ticket.id,
       cause: causeOf(job),
       at: at.now,
       seen: seenOf(ticket, text, opinion),
-      ...decided,
+      ...timed(decided, at),
     })
     vectors.add(ticket.id, opinion)
     await engine.index([documentOf(ticket, opinion.vector)])
     if (result === 'decided') onDecided(ticket.id)
   }
 
-  async function findingsFor(ticket: Ticket, found: readonly Found[]): Promise<Findings> {
-    const near = found.filter(({ score }) => score >= LEAST_ALIKE)
+  /** A language model's word, where there is one and the local engine is not sure; never longer than its own limit. */
+  async function askAdvisor(ticket: Ticket, sources: Answered[], signal: AbortSignal): Promise<AdviceResult | null> {
+    const { categories } = inUse(settings.now())
+    const { title, description } = ticket
+    return (await advisor?.advise({ title, description, categories, sources }, signal)) ?? null
+  }
+
+  function findingsFor(ticket: Ticket, near: readonly Found[], answers: readonly Answered[]): Findings {
     const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticket.id)
-    const draft = draftFrom(await answersOf(near))
+    const draft = draftFrom(answers)
     return {
       similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
       duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
@@ -211,10 +222,14 @@ export async function startTriage(deps: {
       const { embedder, problem, category, priority, restarts } = await engine.state()
       return {
         settings: settings.now(),
-        categories: inUse(settings.now()).categories.map((one) => ({ ...one, keywords: [...one.keywords] })),
+        categories: inUse(settings.now()).categories.map(({ name, description, keywords }) => ({
+          name,
+          description,
+          keywords: [...keywords],
+        })),
         engine: 'local',
         embedder,
-        advisor: null,
+        advisor: advisor?.id ?? null,
         learned: { category: category.examples, priority: priority.examples },
         notes: [
           ...(problem === null ? [] : [problem]),
@@ -232,6 +247,9 @@ export async function startTriage(deps: {
     },
   }
 }
+
+const readSettings = async ({ triage }: Store) =>
+  TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
 
@@ -251,18 +269,14 @@ function causeOf({ payload }: RunningJob): string {
 }
 
 /** What a decision was made from. The text itself is on record with the ticket's deliveries; here is which it was. */
-function seenOf(
-  ticket: Ticket,
-  text: string,
-  { took_ms: tookMs, vector: _, ...opinion }: Opinion,
-): NewDecision['seen'] {
+function seenOf(ticket: Ticket, text: string, opinion: Opinion): NewDecision['seen'] {
   const { category, priority, updatedAt } = ticket
+  const { language, embedder, category: byCategory, priority: byPriority } = opinion
   return JSON.stringify({
     text_sha256: hash('sha256', text),
     updated_at: updatedAt,
     category,
     priority,
-    opinion,
-    took_ms: tookMs,
+    opinion: { language, embedder, category: byCategory, priority: byPriority },
   })
 }
