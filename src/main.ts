@@ -1,6 +1,6 @@
 import { Server as TlsServer } from 'node:tls'
 
-import type { Config } from './config.ts'
+import { type Config, shownSettings } from './config.ts'
 import { perMinute } from './core/rate.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
@@ -22,6 +22,7 @@ import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
+import { version } from './version.ts'
 import { createBus } from './work/events.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
@@ -105,6 +106,13 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       platforms: platforms.all,
       receiptKeys: receiptKey.keys,
       feed,
+      facts: {
+        version,
+        engine: 'sqlite',
+        startedAt: Date.now(),
+        publicUrl: config.publicUrl,
+        settings: shownSettings(config),
+      },
       metrics,
       log,
       bodyLimit: config.bodyLimit,
