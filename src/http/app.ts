@@ -21,6 +21,7 @@ import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
 import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
+import { consolePages } from './console.ts'
 import { documentation } from './docs.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
 import { accessOf, type App, JSON_TYPE } from './fastify.ts'
@@ -134,6 +135,7 @@ export async function createApp(deps: {
   app.addHook('onClose', async () => bounded.stop())
 
   await documentation(app)
+  await consolePages(app)
   await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics, overload }))
