@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { perMinute } from './core/rate.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
+import { createFeed } from './http/feed.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
@@ -21,6 +22,7 @@ import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
+import { createBus } from './work/events.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
 const QUEUE_BYTES = 67_108_864
@@ -35,12 +37,14 @@ export type Server = { url: string; close: () => Promise<void> }
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
+  const bus = createBus()
   const store = await openSqliteStore({
     directory: config.dataDir,
     maxQueued: config.maxQueued,
     maxQueuedBytes: QUEUE_BYTES,
     notary: (facts) => receiptKey.notary(facts),
     onCommit: (deliveries, seconds) => metrics.commit(deliveries, seconds),
+    witness: bus,
     onDeath: async (error) => {
       log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
       await flush()
@@ -75,6 +79,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       hasSources: sources.isAny,
       adminKey: config.adminKey,
       limits,
+      publicUrl: config.publicUrl,
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
     const intake = createIntake({ store, platforms, gate, sources, bodyLimit: config.bodyLimit, statusOf })
@@ -86,6 +91,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onBegin: (facts) => log.warn(facts, 'overload: requests are refused with 503 from here on'),
       onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
     })
+    const feed = createFeed({ store, bus, onError: (error) => log.error({ err: error }, 'changes could not be read') })
     const app = await createApp({
       store,
       intake,
@@ -98,6 +104,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       publicUrl: config.publicUrl,
       platforms: platforms.all,
       receiptKeys: receiptKey.keys,
+      feed,
       metrics,
       log,
       bodyLimit: config.bodyLimit,

@@ -23,13 +23,16 @@ import { sayToBrowsers } from './browsers.ts'
 import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
 import { consolePages } from './console.ts'
 import { documentation } from './docs.ts'
+import { eventRoutes } from './events.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
-import { accessOf, type App, JSON_TYPE } from './fastify.ts'
+import { accessOf, type App, askerOf, JSON_TYPE } from './fastify.ts'
+import type { Feed } from './feed.ts'
 import { healthRoutes } from './health.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
 import { receiptRoutes } from './receipts.ts'
+import { sessionRoutes } from './session.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
 import { createTarpit } from './tarpit.ts'
@@ -55,6 +58,7 @@ export async function createApp(deps: {
   publicUrl: string | null
   platforms: readonly Platform[]
   receiptKeys: readonly ShownKey[]
+  feed: Feed
   metrics: Metrics
   log: Logger
   bodyLimit: number
@@ -64,7 +68,7 @@ export async function createApp(deps: {
   tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const { platforms, receiptKeys, feed, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -122,7 +126,7 @@ export async function createApp(deps: {
     // Who announces more than is taken is refused in any case; to hear him out each time would be the costly part.
     if (Number(request.headers['content-length'] ?? 0) > bodyLimit) limits.failure(request.ip, Date.now())
     if (access !== 'public' && access !== 'intake') {
-      request.actor = gate.authenticate({ headers: request.headers, address: request.ip }, access).source
+      request.actor = gate.authenticate(askerOf(request), access).source
     }
     done()
   })
@@ -145,6 +149,8 @@ export async function createApp(deps: {
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
   await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
+  await app.register(sessionRoutes({ gate, limits, publicUrl }), { prefix: '/api' })
+  await app.register(eventRoutes(feed, gate), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   return app
 }

@@ -5,7 +5,7 @@ import type { Ticket, TimelineEntry } from '../core/ticket.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import type { SearchIndex } from './sqlite-index.ts'
 import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './sqlite-rows.ts'
-import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
+import type { Changes, DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 export type SqliteReader = ReturnType<typeof createReader>
 
@@ -50,6 +50,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
           select 1 from deliveries r where r.replay_of = d.id and r.replay_of is not null and r.outcome <> 'rejected'))
       order by id limit ?4`),
     delivery: db.prepare(`select ${DELIVERY}, body, link from deliveries where id = ?`),
+    bareDelivery: db.prepare(`select ${DELIVERY} from deliveries where id = ?`),
   }
 
   function ticket(id: number): Ticket | null {
@@ -108,6 +109,18 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     return { count: Number(row?.['count']), after: Number(row?.['after']) }
   }
 
+  function bareDelivery(id: number): StoredDelivery[] {
+    const row = sql.bareDelivery.get(id)
+    return row === undefined ? [] : [deliveryOf(row)]
+  }
+
+  function rowsOf(changes: Changes): { deliveries: StoredDelivery[]; tickets: Ticket[] } {
+    return {
+      deliveries: inOrder(changes.deliveries).flatMap(bareDelivery),
+      tickets: inOrder(changes.tickets).flatMap((id) => ticket(id) ?? []),
+    }
+  }
+
   const replayable = ({ outcome, source = '', after, limit }: ReplayQuery): number[] =>
     sql.replayable.all(after, outcome, source || null, limit).map((row) => Number(row['id']))
 
@@ -119,6 +132,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     deliveries,
     delivery,
     replayable,
+    rowsOf,
     lastOf,
     newestTicket: () => Number(sql.newestTicket.get()?.['id']),
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
@@ -130,6 +144,8 @@ function wholeOf(row: Row): WholeDelivery {
   const body = row['body'] as string | Uint8Array | null // the writer binds nothing else
   return { ...deliveryOf(row), body, link: textOrNull(row['link']) }
 }
+
+const inOrder = (ids: readonly number[]) => ids.toSorted((a, b) => a - b)
 
 type Row = Record<string, unknown>
 

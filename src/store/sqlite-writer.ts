@@ -236,7 +236,7 @@ const NO_TICKET = { reason: null, ticketId: null, answer: null }
 const ONCE = { replayed: false, keyReused: false }
 
 /** The tickets that a batch was answered with, by their place in it. */
-function ticketsIn(answer: unknown): [index: number, ticketId: number][] {
+export function ticketsIn(answer: unknown): [index: number, ticketId: number][] {
   if (typeof answer !== 'string' || !answer.startsWith('{"created_count":')) return []
   const { created_tickets: created } = JSON.parse(answer) as { created_tickets: { index: number; ticket_id: number }[] }
   return created.map(({ index, ticket_id: ticketId }) => [index, ticketId])

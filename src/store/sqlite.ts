@@ -15,10 +15,10 @@ import { createKeys } from './sqlite-keys.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
-import { createWriter, isDiskFault, type Settled } from './sqlite-writer.ts'
+import { createWriter, isDiskFault, type Settled, ticketsIn } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { Notary } from './receipt-key.ts'
-import type { Store, Submission } from './store.ts'
+import type { Changes, Store, Submission, Witness } from './store.ts'
 
 const PRUNE_CHUNK = 500
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
@@ -39,10 +39,12 @@ export async function openSqliteStore(options: {
   notary?: Notary
   /** Hears of each group: how many, and how long the commit took or failed to be, in seconds. */
   onCommit?: (deliveries: number, seconds: number) => void
+  /** Hears what each commit changed. */
+  witness?: Witness
   /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
   onDeath: (error: Error) => void
 }): Promise<Store> {
-  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, onDeath } = options
+  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, witness, onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
@@ -83,7 +85,9 @@ export async function openSqliteStore(options: {
       commit: async (group) => {
         const from = performance.now()
         try {
-          return proven(await durably(() => writer.submit(group)), notary)
+          const settled = proven(await durably(() => writer.submit(group)), notary)
+          if (witness?.isHeard()) witness.publish(changesOf(settled))
+          return settled
         } finally {
           onCommit(group.length, (performance.now() - from) / 1000)
         }
@@ -102,6 +106,7 @@ export async function openSqliteStore(options: {
       deliveries: (query) => reader.deliveries(query),
       delivery: (id) => reader.delivery(id),
       replayable: (query) => reader.replayable(query),
+      rowsOf: (changes) => reader.rowsOf(changes),
       lastOf: (source, last) => reader.lastOf(source, last),
       wholeOf: (source, after, limit) => reader.wholeOf(source, after, limit),
       checkpoint: () => reader.checkpoint(),
@@ -112,8 +117,16 @@ export async function openSqliteStore(options: {
         if ('error' in settled) throw new Error(settled.error)
         return settled.receipt
       },
-      changeTicket: (id, change, actor) => durably(() => writer.changeTicket(id, change, { at: Date.now(), actor })),
-      remap: (remaps, actor) => durably(() => writer.remap(remaps, { at: Date.now(), actor })),
+      changeTicket: async (id, change, actor) => {
+        const ticket = await durably(() => writer.changeTicket(id, change, { at: Date.now(), actor }))
+        if (ticket !== null) witness?.publish({ deliveries: [], tickets: [id] })
+        return ticket
+      },
+      remap: async (remaps, actor) => {
+        const changed = await durably(() => writer.remap(remaps, { at: Date.now(), actor }))
+        witness?.publish({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })
+        return changed
+      },
       keyStore: createKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
       prune: async (before) => {
@@ -150,6 +163,16 @@ function proven(settled: Settled[], notary: Notary): Settled[] {
   const proofs = notary(provable.map(({ facts }) => facts))
   provable.forEach(({ receipt }, index) => (receipt.proof = proofs[index] ?? null))
   return settled
+}
+
+function changesOf(settled: readonly Settled[]): Changes {
+  const receipts = settled.flatMap((one) => ('receipt' in one ? one.receipt : []))
+  return {
+    deliveries: receipts.map(({ deliveryId }) => deliveryId),
+    tickets: receipts.flatMap(({ ticketId, answer }) =>
+      ticketId === null ? ticketsIn(answer).map(([, id]) => id) : ticketId,
+    ),
+  }
 }
 
 function weightOf({ delivery }: Submission): number {

@@ -199,6 +199,12 @@ export type SourceStore = {
   onSourcesChanged: (listener: () => void) => () => void
 }
 
+/** What a commit changed, by number. */
+export type Changes = { deliveries: readonly number[]; tickets: readonly number[] }
+
+/** Hears of each commit once it is on disk. Asked first, so that it costs nothing while nobody listens. */
+export type Witness = { isHeard: () => boolean; publish: (changes: Changes) => void }
+
 /** How large the store is: cheap to know, however large it is. */
 type StoreFigures = {
   /** Number of the newest ticket; 0 when there is none. */
@@ -228,6 +234,8 @@ export type Store = TicketReader &
     prune: (before: number) => Promise<number>
     /** Makes a small commit. Rejects with AppError `unavailable`, saying why, when the disk does not take it. */
     probe: () => Promise<void>
+    /** Those of these that are there, in order of their numbers: the deliveries and tickets of a few commits. */
+    rowsOf: (changes: Changes) => Promise<{ deliveries: StoredDelivery[]; tickets: Ticket[] }>
     figures: () => Promise<StoreFigures>
     /** Submissions that wait for a commit. */
     queued: () => number
