@@ -22,6 +22,7 @@ import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
 import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
+import { consolePages } from './console.ts'
 import { documentation } from './docs.ts'
 import { eventRoutes } from './events.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
@@ -141,6 +142,7 @@ export async function createApp(deps: {
   app.addHook('onClose', async () => bounded.stop())
 
   await documentation(app)
+  await consolePages(app)
   await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics, overload }))
