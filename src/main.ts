@@ -6,6 +6,7 @@ import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
 import { createFeed } from './http/feed.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createExaminer } from './intake/examine.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createAdminKey, createGate } from './intake/keys.ts'
@@ -105,6 +106,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       publicUrl: config.publicUrl,
       platforms: platforms.all,
       receiptKeys: receiptKey.keys,
+      examiner: createExaminer({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       feed,
       facts: {
         version,
