@@ -1,7 +1,7 @@
 import { useCallback, useRef, useState } from 'react'
 
 import { api, ApiError } from '../api/client.ts'
-import type { Ticket, TicketChange } from '../api/types.ts'
+import { listed, type ListedTicket, type Ticket, type TicketChange } from '../api/types.ts'
 import { say } from '../parts/toast.tsx'
 
 /** As many at once as one browser opens connections, less those that the list and the events need. */
@@ -9,7 +9,7 @@ const AT_ONCE = 4
 
 export type Progress = { done: number; total: number; what: string }
 
-const changed = (ticket: Ticket, change: TicketChange): TicketChange =>
+const changed = (ticket: ListedTicket, change: TicketChange): TicketChange =>
   Object.fromEntries(Object.keys(change).map((field) => [field, ticket[field as keyof TicketChange]]))
 
 export const patchTicket = (id: number, change: TicketChange) =>
@@ -19,14 +19,14 @@ export const patchTicket = (id: number, change: TicketChange) =>
  * Changes many tickets, a few at a time. Each that cannot be changed keeps its reason in `errors`; the rest can be undone
  * together. `onChanged` is told each ticket as it now is.
  */
-export function useBulk(onChanged: (ticket: Ticket) => void) {
+export function useBulk(onChanged: (ticket: ListedTicket) => void) {
   const [progress, setProgress] = useState<Progress | null>(null)
   const [errors, setErrors] = useState<ReadonlyMap<number, string>>(new Map())
   const isRunning = useRef(false)
 
   const run = useCallback(
-    async (work: { ticket: Ticket; change: TicketChange }[], what: string): Promise<Ticket[]> => {
-      const done: Ticket[] = []
+    async (work: { ticket: ListedTicket; change: TicketChange }[], what: string): Promise<ListedTicket[]> => {
+      const done: ListedTicket[] = []
       const failed = new Map<number, string>()
       const left = [...work]
       setProgress({ done: 0, total: work.length, what })
@@ -34,7 +34,7 @@ export function useBulk(onChanged: (ticket: Ticket) => void) {
         for (let next = left.shift(); next !== undefined; next = left.shift()) {
           const { ticket, change } = next
           try {
-            onChanged(await patchTicket(ticket.id, change))
+            onChanged(listed(await patchTicket(ticket.id, change)))
             done.push(ticket)
           } catch (error) {
             failed.set(ticket.id, error instanceof ApiError ? error.message : String(error))
@@ -51,7 +51,7 @@ export function useBulk(onChanged: (ticket: Ticket) => void) {
   )
 
   const apply = useCallback(
-    async (tickets: Ticket[], change: TicketChange, words: { doing: string; done: string }) => {
+    async (tickets: ListedTicket[], change: TicketChange, words: { doing: string; done: string }) => {
       if (isRunning.current || tickets.length === 0) return
       isRunning.current = true
       const work = tickets.map((ticket) => ({ ticket, change }))

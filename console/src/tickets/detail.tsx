@@ -3,7 +3,15 @@ import { useEffect, useRef, useState } from 'react'
 
 import { api } from '../api/client.ts'
 import { useLiveEvents } from '../api/events.ts'
-import { PRIORITIES, STATUSES, type Ticket, type TicketChange, type TimelineEntry } from '../api/types.ts'
+import {
+  listed,
+  type ListedTicket,
+  PRIORITIES,
+  STATUSES,
+  type Ticket,
+  type TicketChange,
+  type TimelineEntry,
+} from '../api/types.ts'
 import { Button, buttonClass } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Input, Select } from '../parts/field.tsx'
@@ -31,7 +39,7 @@ export function Detail({
   id: number
   search: TicketSearch
   mayWrite: boolean
-  onChanged: (ticket: Ticket) => void
+  onChanged: (ticket: ListedTicket) => void
   onClose: () => void
 }) {
   const client = useQueryClient()
@@ -44,14 +52,14 @@ export function Detail({
     queryFn: ({ signal }) => api<{ timeline: TimelineEntry[] }>(`/api/tickets/${id}/timeline`, { signal }),
   })
   useLiveEvents(({ kind, data }) => {
-    const isThis = kind === 'ticket' && (data as Ticket).id === id
+    const isThis = kind === 'ticket' && (data as ListedTicket).id === id
     if (isThis || kind === 'more') void client.invalidateQueries({ queryKey: ['ticket', id] })
   })
   const change = useMutation({
     mutationFn: (what: TicketChange) => patchTicket(id, what),
     onSuccess: (ticket) => {
       client.setQueryData<Ticket>(['ticket', id], (old) => ({ ...old, ...ticket }))
-      onChanged(ticket)
+      onChanged(listed(ticket))
       void client.invalidateQueries({ queryKey: ['ticket', id] })
     },
     onError: (error) => say({ tone: 'bad', text: error.message }),

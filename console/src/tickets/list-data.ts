@@ -3,10 +3,11 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 
 import { api, query } from '../api/client.ts'
 import { type LiveEvent, useLiveEvents } from '../api/events.ts'
-import type { Ticket, TicketPage } from '../api/types.ts'
+import { listed, type ListedTicket, type TicketPage } from '../api/types.ts'
 import type { TicketSearch } from './search.ts'
 
-type Pages = InfiniteData<TicketPage, string | null>
+type Page = { tickets: ListedTicket[]; next: string | null }
+type Pages = InfiniteData<Page, string | null>
 
 const PAGE = 100
 /** A search is asked anew for what arrives, as only the server can tell what matches; but not for each one. */
@@ -14,7 +15,12 @@ const ANEW_MS = 1_000
 
 const listKey = (search: TicketSearch) => ['tickets', search] as const
 
-const firstPage = (search: TicketSearch) => api<TicketPage>(`/api/tickets${query({ ...search, limit: PAGE })}`)
+async function pageOf(search: TicketSearch, cursor: string | null, signal?: AbortSignal): Promise<Page> {
+  const path = `/api/tickets${query({ ...search, cursor, limit: PAGE })}`
+  const { tickets, next } = await api<TicketPage>(path, signal && { signal })
+  // Descriptions of a hundred thousand tickets are nothing to keep in a browser.
+  return { tickets: tickets.map(listed), next }
+}
 
 /**
  * The tickets that match, page by page, and kept true by the event stream. `isHeld` is asked before rows are put in above
@@ -25,8 +31,7 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
   const key = useMemo(() => listKey(search), [search])
   const found = useInfiniteQuery({
     queryKey: key,
-    queryFn: ({ pageParam, signal }) =>
-      api<TicketPage>(`/api/tickets${query({ ...search, cursor: pageParam, limit: PAGE })}`, { signal }),
+    queryFn: ({ pageParam, signal }) => pageOf(search, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => last.next,
     placeholderData: keepPreviousData,
@@ -44,7 +49,7 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
   const anew = useRef<ReturnType<typeof setTimeout> | null>(null)
 
   const change = useCallback(
-    (edit: (pages: TicketPage[]) => TicketPage[]) =>
+    (edit: (pages: Page[]) => Page[]) =>
       client.setQueryData<Pages>(key, (data) => data && { ...data, pages: edit(data.pages) }),
     [client, key],
   )
@@ -52,7 +57,7 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
   const show = useCallback(async () => {
     waiting.current.clear()
     setWaitingCount(0)
-    const page = await firstPage(search)
+    const page = await pageOf(search, null)
     client.setQueryData<Pages>(key, (data) => data && joined(data, page))
   }, [client, key, search])
 
@@ -74,8 +79,7 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
   }, [isHeld, show])
 
   const take = useCallback(
-    (ticket: Ticket) => {
-      client.setQueryData(['ticket', ticket.id], (old: Ticket | undefined) => old && { ...old, ...ticket })
+    (ticket: ListedTicket) => {
       const newest = client.getQueryData<Pages>(key)?.pages[0]?.tickets[0]?.id ?? 0
       if (ticket.id <= newest) return void change((pages) => replaced(pages, ticket, matches(ticket, search)))
       if (!matches(ticket, search)) return
@@ -89,7 +93,7 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
   )
 
   useLiveEvents(({ kind, data }: LiveEvent) => {
-    if (kind === 'ticket') take(data as Ticket) // the server's own row
+    if (kind === 'ticket') take(data as ListedTicket) // the server's own row
     if (kind === 'more') showSoon()
   })
 
@@ -100,22 +104,23 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
 export type TicketList = ReturnType<typeof useTicketList>
 
 /** As far as it can be told here: words are the server's to find. */
-const matches = (ticket: Ticket, search: TicketSearch): boolean =>
+const matches = (ticket: ListedTicket, search: TicketSearch): boolean =>
   (search.status === undefined || ticket.status === search.status) &&
   (search.priority === undefined || ticket.priority === search.priority) &&
   (search.category === undefined || ticket.category === search.category.toLowerCase()) &&
-  (search.platform === undefined || ticket.ticket_metadata['platform'] === search.platform)
+  (search.platform === undefined || ticket.platform === search.platform)
 
-function replaced(pages: TicketPage[], ticket: Ticket, isShown: boolean): TicketPage[] {
+function replaced(pages: Page[], ticket: ListedTicket, isShown: boolean): Page[] {
   return pages.map((page) => {
     const at = page.tickets.findIndex(({ id }) => id === ticket.id)
     if (at < 0) return page
-    return { ...page, tickets: page.tickets.toSpliced(at, 1, ...(isShown ? [ticket] : [])) }
+    const now = { ...page.tickets[at], ...ticket }
+    return { ...page, tickets: page.tickets.toSpliced(at, 1, ...(isShown ? [now] : [])) }
   })
 }
 
 /** The first page anew; what was loaded below it stays, unless so much came that there would be a gap. */
-function joined({ pages, pageParams }: Pages, fresh: TicketPage): Pages {
+function joined({ pages, pageParams }: Pages, fresh: Page): Pages {
   const oldest = fresh.tickets.at(-1)?.id ?? 0
   const newest = pages[0]?.tickets[0]?.id ?? 0
   if (fresh.next === null || oldest > newest) return { pages: [fresh], pageParams: [null] }

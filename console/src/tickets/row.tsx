@@ -1,7 +1,7 @@
 import { Link } from '@tanstack/react-router'
 import { memo } from 'react'
 
-import type { Ticket } from '../api/types.ts'
+import type { ListedTicket } from '../api/types.ts'
 import { StatusBadge } from '../parts/badge.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { PriorityMark } from '../parts/priority.tsx'
@@ -11,7 +11,7 @@ import type { TicketSearch } from './search.ts'
 export const ROW = { wide: 44, narrow: 68 } as const
 
 type RowProps = {
-  ticket: Ticket
+  ticket: ListedTicket
   search: TicketSearch
   isWide: boolean
   isCurrent: boolean
@@ -25,7 +25,7 @@ type RowProps = {
 /** One line of the list; two where there is little room. The title is the link, and is where the keyboard stands. */
 export const Row = memo(function Row(props: RowProps) {
   const { ticket, search, isWide, isCurrent, isOpen, isSelected, error, onSelect, onFocus } = props
-  const platform = String(ticket.ticket_metadata['platform'] ?? '')
+  const { platform } = ticket
   const tabIndex = isCurrent ? 0 : -1
   const link = (
     <Link
@@ -88,7 +88,7 @@ export const Row = memo(function Row(props: RowProps) {
       <span className="w-16 shrink-0 truncate text-sm text-muted tabular-nums">#{ticket.id}</span>
       <div className="flex min-w-0 flex-1 items-baseline gap-2">
         {link}
-        <span className="min-w-0 flex-1 truncate text-sm text-muted">{ticket.description.slice(0, 200)}</span>
+        <span className="min-w-0 flex-1 truncate text-sm text-muted">{ticket.excerpt}</span>
       </div>
       {fault}
       <span className="hidden w-28 shrink-0 truncate text-sm text-muted lg:block">{ticket.category}</span>

@@ -1,9 +1,9 @@
 import { useCallback, useRef, useState } from 'react'
 
-import type { Ticket } from '../api/types.ts'
+import type { ListedTicket } from '../api/types.ts'
 
 /** Which rows are chosen; with Shift, all from the one before. */
-export function useSelection(tickets: Ticket[]) {
+export function useSelection(tickets: ListedTicket[]) {
   const [selected, setSelected] = useState<ReadonlySet<number>>(new Set())
   const last = useRef<number | null>(null)
   const shown = useRef(tickets)

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { type RefObject, useEffect, useId, useRef, useState } from 'react'
 
 import { api } from '../api/client.ts'
-import { PRIORITIES, STATUSES, type Ticket } from '../api/types.ts'
+import { PRIORITIES, STATUSES, type ListedTicket } from '../api/types.ts'
 import { Button } from '../parts/button.tsx'
 import { Input, Select } from '../parts/field.tsx'
 import { Icon } from '../parts/icon.tsx'
@@ -21,7 +21,7 @@ export function Toolbar({
   search: TicketSearch
   isNarrow: boolean
   /** What is loaded: its categories are offered. */
-  tickets: Ticket[]
+  tickets: ListedTicket[]
   field: RefObject<HTMLInputElement | null>
   onSearch: (search: TicketSearch) => void
 }) {
@@ -146,7 +146,7 @@ function Filter({
 }
 
 /** All that were seen since the page was opened: those of a filtered list alone would leave no way back. */
-function useCategories(tickets: Ticket[], chosen: string | undefined): string[] {
+function useCategories(tickets: ListedTicket[], chosen: string | undefined): string[] {
   const seen = useRef(new Set<string>())
   for (const { category } of tickets.slice(0, 1_000)) seen.current.add(category)
   if (chosen !== undefined) seen.current.add(chosen)

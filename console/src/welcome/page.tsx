@@ -5,7 +5,7 @@ import { useState } from 'react'
 import { api, ApiError } from '../api/client.ts'
 import { useLiveEvents, useLiveState } from '../api/events.ts'
 import { aboutQuery, may, sessionQuery } from '../api/session.ts'
-import type { Ticket } from '../api/types.ts'
+import { listed, type ListedTicket, type Ticket } from '../api/types.ts'
 import { PriorityBadge } from '../parts/badge.tsx'
 import { Button } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
@@ -21,11 +21,11 @@ const ARRIVALS = 5
 export function WelcomePage() {
   const { data: session } = useQuery(sessionQuery)
   const { data: about } = useQuery(aboutQuery)
-  const [arrived, setArrived] = useState<Ticket[]>([])
-  const arrive = (ticket: Ticket) =>
+  const [arrived, setArrived] = useState<ListedTicket[]>([])
+  const arrive = (ticket: ListedTicket) =>
     setArrived((before) => [ticket, ...before.filter(({ id }) => id !== ticket.id)].slice(0, ARRIVALS))
   useLiveEvents(({ kind, data }) => {
-    if (kind === 'ticket') arrive(data as Ticket) // the server's own row
+    if (kind === 'ticket') arrive(data as ListedTicket) // the server's own row
   })
   const isOpen = session?.open ?? true
   const curl = curlFor((about?.public_url ?? location.origin).replace(/\/$/, '') + WEBHOOK, isOpen)
@@ -99,7 +99,7 @@ function SendButton({
 }: {
   sender: TestSender
   isAllowed: boolean
-  onAnswer: (ticket: Ticket) => void
+  onAnswer: (ticket: ListedTicket) => void
 }) {
   const live = useLiveState()
   const send = useMutation({
@@ -108,7 +108,7 @@ function SendButton({
       return api<Ticket>(`${WEBHOOK}?platform=${sender.id}`, { method: 'POST', headers, body })
     },
     // It is shown when it arrives by the stream, as every other; where there is none, the answer has to do.
-    onSuccess: (ticket) => live !== 'live' && onAnswer(ticket),
+    onSuccess: (ticket) => live !== 'live' && onAnswer(listed(ticket)),
   })
   return (
     <div className="flex flex-col gap-1">
@@ -130,7 +130,7 @@ function SendButton({
   )
 }
 
-function Arrivals({ tickets }: { tickets: Ticket[] }) {
+function Arrivals({ tickets }: { tickets: ListedTicket[] }) {
   return (
     <div className="min-h-44 overflow-hidden rounded-lg border border-line bg-pane">
       <p role="status" className="border-b border-line px-4 py-2 text-sm text-muted">
@@ -148,9 +148,7 @@ function Arrivals({ tickets }: { tickets: Ticket[] }) {
               <span className="text-sm text-muted tabular-nums">#{ticket.id}</span>
               <span className="min-w-0 flex-1 truncate font-medium">{ticket.title}</span>
               <PriorityBadge priority={ticket.priority} />
-              <span className="hidden text-sm text-muted sm:block">
-                {String(ticket.ticket_metadata['platform'] ?? '')}
-              </span>
+              <span className="hidden text-sm text-muted sm:block">{ticket.platform}</span>
               <Time at={ticket.created_at} className="text-sm text-muted" />
             </Link>
           </li>
