@@ -3,12 +3,15 @@ import { useEffect, useRef, useSyncExternalStore } from 'react'
 import { ApiError } from './client.ts'
 import { whenSignedOutAct } from './query.ts'
 
-export type LiveKind = 'ticket' | 'delivery' | 'source' | 'more'
+/** `ready`: listening from here on; what was missed before that comes by itself. */
+export type LiveKind = 'ready' | 'ticket' | 'delivery' | 'source' | 'more'
 /** `more`: so much happened meanwhile that it is not told one by one; read anew what is shown. */
 export type LiveEvent = { kind: LiveKind; id: string; data: unknown }
 export type LiveState = 'connecting' | 'live' | 'offline' | 'absent'
 
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000] as const
+/** The server writes every 15 s at the least: a connection that is silent for longer is dead, whatever it says. */
+const SILENCE_MS = 45_000
 
 const listeners = new Set<(event: LiveEvent) => void>()
 const watchers = new Set<() => void>()
@@ -58,7 +61,8 @@ async function read(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''
   for (;;) {
-    const { done, value } = await reader.read()
+    const silence = setTimeout(() => void reader.cancel(), SILENCE_MS)
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence))
     if (done) return
     const blocks = (rest + value).split(/\r?\n\r?\n/)
     rest = blocks.pop() ?? ''

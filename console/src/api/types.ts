@@ -36,6 +36,23 @@ export type Ticket = {
   triage?: Triage | null
 }
 
+/** A ticket as a list has it and an event tells it: without what only its own page shows. */
+export type ListedTicket = Omit<Ticket, 'description' | 'ticket_metadata' | 'triage'> & {
+  platform: string | null
+  external_id: string | null
+  /** How its description begins; an event does not say. */
+  excerpt?: string | undefined
+}
+
+const EXCERPT = 200
+const word = (value: unknown) => (typeof value === 'string' ? value : null)
+
+export function listed(ticket: Ticket): ListedTicket {
+  const { description, ticket_metadata: metadata, triage: _, ...rest } = ticket
+  const { platform, external_id: externalId } = metadata
+  return { ...rest, platform: word(platform), external_id: word(externalId), excerpt: description.slice(0, EXCERPT) }
+}
+
 export type TicketPage = { tickets: Ticket[]; next: string | null }
 
 export type TicketChange = { status?: Status; priority?: Priority; category?: string }

@@ -1,31 +1,32 @@
-import { type ReactNode, useEffect, useRef } from 'react'
+import { type ReactNode, useLayoutEffect, useRef } from 'react'
 
 import { Button } from './button.tsx'
 import { Icon } from './icon.tsx'
+
+type DialogProps = {
+  title: string
+  onClose: () => void
+  children: ReactNode
+  /** Without the title's row; the title still names it. */
+  bare?: boolean
+}
 
 /**
  * The browser's own modal: it keeps the focus and gives it back, closes on Escape and makes the rest inert. Radix's dialog
  * does so too, but styles the page by a <style> element, which the policy forbids.
  */
-export function Dialog({
-  title,
-  open,
-  onClose,
-  children,
-  bare = false,
-}: {
-  title: string
-  open: boolean
-  onClose: () => void
-  children: ReactNode
-  /** Without the title's row; the title still names it. */
-  bare?: boolean
-}) {
+export function Dialog({ open, ...props }: DialogProps & { open: boolean }) {
+  return open ? <Modal {...props} /> : null
+}
+
+function Modal({ title, onClose, children, bare = false }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null)
-  useEffect(() => {
-    if (open) ref.current?.showModal()
-  }, [open])
-  if (!open) return null
+  useLayoutEffect(() => {
+    const dialog = ref.current
+    dialog?.showModal()
+    // One that is removed while it is open gives the focus to nobody.
+    return () => dialog?.close()
+  }, [])
   return (
     <dialog
       ref={ref}
