@@ -158,7 +158,7 @@ export async function createApp(deps: {
   await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
   await app.register(sessionRoutes({ gate, limits, publicUrl }), { prefix: '/api' })
   await app.register(aboutRoutes({ facts, gate, store }), { prefix: '/api' })
-  await app.register(examineRoutes(examiner), { prefix: '/api' })
+  await app.register(examineRoutes(examiner, intake, store), { prefix: '/api' })
   await app.register(insightRoutes(store), { prefix: '/api' })
   await app.register(eventRoutes(feed, gate), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })

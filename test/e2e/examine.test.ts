@@ -87,4 +87,21 @@ describe('what would become of a delivery', () => {
     const bounded = await admin('/sources/acme/preview', { field_map: {}, body: JSON.stringify(large) })
     expect(bounded.json.origins).toMatchObject({ title: ['/title'] })
   })
+
+  test('a test in the name of a source makes a ticket as its own would, and shows what is refused', async () => {
+    await admin('/sources', { id: 'signing', name: 'Signing', platform: 'zendesk' })
+    const made = await admin('/sources/signing/try', { body: '{"title":"Trial","description":"x"}' })
+    expect(made.status).toBe(200)
+    expect(made.json).toMatchObject({
+      outcome: 'created',
+      source: 'signing',
+      headers: { 'ticketflow-tried-by': 'key:environment' },
+    })
+    const refused = await admin('/sources/signing/try', { body: '{"description":"x"}' })
+    expect(refused.json).toMatchObject({ outcome: 'rejected', status: 400, source: 'signing' })
+    expect((await admin('/sources/none/try', { body: '{}' })).status).toBe(404)
+    expect((await ask(`${server.url}/api/sources/signing/try`, { method: 'POST', body: { body: '{}' } })).status).toBe(
+      401,
+    )
+  })
 })
