@@ -107,13 +107,13 @@ export function TicketsPage() {
   const isListShown = open === null || isRoomy
   return (
     <div className="flex min-h-0 flex-1">
+      <h1 className="sr-only">Tickets</h1>
       {isListShown && (
         <section
           aria-label="Queue"
           className={`flex min-h-0 min-w-0 flex-col ${open === null ? 'flex-1' : 'w-104 shrink-0 border-r border-line'}`}
         >
           <header className="flex min-h-14 items-center gap-1 bg-pane px-4 pt-1 md:px-6">
-            <h1 className="sr-only">Tickets</h1>
             <ViewMenu search={search} onSearch={setSearch} />
             <p role="status" className="mr-auto ml-1 text-sm text-muted tabular-nums">
               {found.isSuccess && !found.isPlaceholderData && counted(tickets.length, found.hasNextPage)}
