@@ -1,5 +1,7 @@
 import { type ComponentProps, type ReactNode, useId } from 'react'
 
+import { Icon } from './icon.tsx'
+
 export const inputClass =
   'h-8 w-full min-w-0 rounded-md border border-line-strong bg-pane px-2.5 text-sm text-ink placeholder:text-muted aria-invalid:border-bad'
 
@@ -36,7 +38,12 @@ export function Input({ className = '', ...props }: ComponentProps<'input'>) {
   return <input className={`${inputClass} ${className}`} {...props} />
 }
 
-/** The browser's own: it works everywhere, by every means of input. */
+/** The browser's own, as it works everywhere and by every means of input; only its arrow is ours. */
 export function Select({ className = '', ...props }: ComponentProps<'select'>) {
-  return <select className={`${inputClass} pr-7 ${className}`} {...props} />
+  return (
+    <span className={`relative inline-flex min-w-0 ${className}`}>
+      <select className={`${inputClass} appearance-none truncate pr-7`} {...props} />
+      <Icon name="down" className="pointer-events-none absolute top-2.5 right-2 size-3 text-muted" />
+    </span>
+  )
 }

@@ -137,14 +137,8 @@ export function TicketsPage() {
             >
               <Icon name="keyboard" />
             </Button>
-            <Button
-              look="quiet"
-              size="icon"
-              aria-label="Commands"
-              title="Commands (⌘K)"
-              onClick={() => setDialog('palette')}
-            >
-              <Icon name="more" />
+            <Button look="quiet" size="sm" aria-label="Commands" title="Commands" onClick={() => setDialog('palette')}>
+              <kbd className="font-sans text-xs">{/Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘K' : 'Ctrl K'}</kbd>
             </Button>
           </header>
           <Toolbar search={search} tickets={tickets} field={field} onSearch={setSearch} isNarrow={open !== null} />

@@ -1,11 +1,21 @@
 import { useNavigate } from '@tanstack/react-router'
-import { Command } from 'cmdk'
+import { Command, defaultFilter } from 'cmdk'
 import { useState } from 'react'
 
 import { PRIORITIES, STATUSES } from '../api/types.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import type { TicketSearch } from './search.ts'
 import { BUILT_IN, useViews } from './views.ts'
+
+const OPEN = 'Open ticket #'
+const SEARCH = 'Search for '
+
+/** A number opens that ticket before all else; a search is what is left when nothing is called so. */
+function rank(label: string, typed: string): number {
+  if (label.startsWith(OPEN)) return 1
+  if (label.startsWith(SEARCH)) return 0.0001
+  return defaultFilter?.(label, typed) ?? 0
+}
 
 const PAGES = ['tickets', 'deliveries', 'sources', 'insights', 'settings', 'welcome'] as const
 
@@ -31,7 +41,7 @@ export default function Palette({
   }
   return (
     <Dialog title="Commands" open bare onClose={onClose}>
-      <Command label="Commands" loop className="flex flex-col">
+      <Command label="Commands" loop filter={rank} className="flex flex-col">
         <Command.Input
           autoFocus
           value={typed}
@@ -43,14 +53,14 @@ export default function Palette({
           <Command.Empty className="p-4 text-center text-muted">Nothing of that name</Command.Empty>
           {number && (
             <Item
-              label={`Open ticket #${number}`}
+              label={`${OPEN}${number}`}
               onSelect={run(
                 () => void navigate({ to: '/tickets/$ticketId', params: { ticketId: number }, search: {} }),
               )}
             />
           )}
           {typed.trim() !== '' && (
-            <Item label={`Search for ${typed.trim()}`} onSelect={run(() => onSearch({ q: typed.trim() }))} />
+            <Item label={`${SEARCH}${typed.trim()}`} onSelect={run(() => onSearch({ q: typed.trim() }))} />
           )}
           {actions.map(({ label, act }) => (
             <Item key={label} label={label} onSelect={run(act)} />

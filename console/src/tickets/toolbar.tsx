@@ -43,7 +43,7 @@ export function Toolbar({
       className={`flex flex-col gap-2 border-b border-line bg-pane px-4 py-2 md:px-6 ${isNarrow ? '' : 'lg:flex-row'}`}
     >
       <SearchField field={field} q={search.q ?? ''} onSearch={(q) => set({ q })} />
-      <div className="-mx-4 flex gap-2 overflow-x-auto px-4 py-0.5 md:mx-0 md:px-0.5">
+      <div className="-mx-4 flex gap-2 overflow-x-auto px-4 md:mx-0 md:px-0">
         <Filter label="Status" value={search.status} options={STATUSES} onChange={(status) => set({ status })} />
         <Filter
           label="Priority"
@@ -135,7 +135,7 @@ function Filter({
       aria-label={label}
       value={value ?? ''}
       onChange={(event) => onChange(event.target.value || undefined)}
-      className={`w-auto! max-w-44 shrink-0 ${value === undefined ? 'text-muted!' : 'border-accent! font-medium'}`}
+      className={`max-w-44 shrink-0 ${value === undefined ? '[&>select]:border-line [&>select]:text-muted' : '[&>select]:border-accent [&>select]:font-medium'}`}
     >
       <option value="">{label}</option>
       {options.map((option) => (
