@@ -77,7 +77,7 @@ export function TicketPreview({
   return (
     <div className="text-sm">
       <p className="flex items-center gap-2 px-4 py-2 text-muted">
-        {preview.label} <Badge>{kind}</Badge>
+        {preview.label} {preview.platform !== 'flat' && <Badge>{kind}</Badge>}
       </p>
       <dl>
         {rows.map(([key, name, value]) => (
@@ -124,7 +124,7 @@ function FieldRow({
   const from = origins.length === 0 ? null : origins.slice(0, 3).join(', ')
   return (
     <div
-      className={`grid grid-cols-[8rem_minmax(0,1fr)] gap-3 border-b border-line px-4 py-1.5 ${isLit ? 'bg-accent-soft' : ''}`}
+      className={`grid grid-cols-[6.5rem_minmax(0,1fr)] gap-3 border-b border-line px-4 py-1.5 ${isLit ? 'bg-accent-soft' : ''}`}
       onPointerEnter={() => onLit?.(true)}
       onPointerLeave={() => onLit?.(false)}
     >
@@ -139,7 +139,7 @@ function FieldRow({
           (onLit ? (
             <button
               type="button"
-              className="block max-w-full truncate text-left font-mono text-xs text-accent-strong hover:underline"
+              className="block text-left font-mono text-xs wrap-anywhere text-accent-strong hover:underline"
               onFocus={() => onLit(true)}
               onBlur={() => onLit(false)}
               onClick={() => showLine(origins[0])}
@@ -147,7 +147,7 @@ function FieldRow({
               from {from}
             </button>
           ) : (
-            <span className="block truncate font-mono text-xs text-muted">from {from}</span>
+            <span className="block font-mono text-xs wrap-anywhere text-muted">from {from}</span>
           ))}
       </dd>
     </div>

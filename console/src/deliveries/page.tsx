@@ -28,7 +28,8 @@ export function DeliveriesPage() {
     <Page
       title="Deliveries"
       actions={
-        <>
+        // On a narrow page one delivery has all the room there is.
+        <div className={`flex-wrap items-center gap-2 lg:flex ${deliveryId === undefined ? 'flex' : 'hidden'}`}>
           <Filters search={search} set={(next) => void navigate({ search: next, replace: true })} />
           <Button onClick={isPaused ? stream.resume : stream.pause} aria-pressed={isPaused}>
             {isPaused ? `Resume${held > 0 ? ` (${held} new)` : ''}` : 'Pause'}
@@ -38,7 +39,7 @@ export function DeliveriesPage() {
               Replay…
             </Button>
           )}
-        </>
+        </div>
       }
     >
       <div className="flex h-full min-h-0">

@@ -56,7 +56,7 @@ export function Chart({
   const box = useRef<HTMLDivElement>(null)
   const chart = useRef<UPlot | null>(null)
   const theme = useTheme()
-  const names = lines.map((line) => line.label + line.colour).join()
+  const names = lines.map(({ label: name, colour, values }) => `${name} ${colour} ${values.length}`).join()
   const latest = useRef({ times, lines, unit })
   latest.current = { times, lines, unit }
 
@@ -82,7 +82,8 @@ export function Chart({
             width: 1.5,
             ...(line.isArea && { fill: resolved(`${line.colour}-soft`) }),
             ...(line.dash && { dash: line.dash }),
-            points: { show: false },
+            // A line of few points may have none between two: each is then drawn itself.
+            points: { show: line.values.filter((value) => value !== null && value > 0).length < 40, size: 4 },
             spanGaps: true,
             value: (_self: UPlot, value: number | null) => (value === null ? '–' : latest.current.unit(value)),
           })),

@@ -8,7 +8,7 @@ import { Badge } from '../parts/badge.tsx'
 import { Button } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { Field, Input, Select } from '../parts/field.tsx'
-import { Empty, Failed, Loading } from '../parts/state.tsx'
+import { Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
 import { Copyable } from '../sources/setup.tsx'
@@ -17,6 +17,7 @@ import { Section } from '../parts/section.tsx'
 /** Who may send and read. */
 export function Keys() {
   const found = useQuery(keysQuery)
+  const session = useQuery(sessionQuery)
   const [isMaking, setMaking] = useState(false)
   const [ending, setEnding] = useState<Key | null>(null)
   const keys = found.data?.keys ?? []
@@ -29,9 +30,9 @@ export function Keys() {
       {found.isPending && <Loading rows={3} />}
       {found.isError && <Failed error={found.error} retry={() => void found.refetch()} />}
       {found.isSuccess && keys.length === 0 && (
-        <Empty icon="settings" title="No key yet">
-          With the first one this server asks everybody for a key.
-        </Empty>
+        <p className="border-t border-line pt-3 text-sm text-muted">
+          No key yet.{session.data?.open === true && ' With the first one this server asks everybody for a key.'}
+        </p>
       )}
       <ul className="text-sm">
         {keys.map((key) => (

@@ -74,7 +74,7 @@ export function Copyable({ label, value }: { label: string; value: string }) {
 }
 
 /** For senders that make the secret themselves. */
-export function SenderSecret({ source }: { source: Source }) {
+function SenderSecret({ source }: { source: Source }) {
   const client = useQueryClient()
   const [secret, setSecret] = useState('')
   const save = useMutation({

@@ -16,7 +16,7 @@ import { Empty, Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
 import { Refused, useHealth } from './health.tsx'
-import { Copyable, SenderSecret, Setup, useAddress } from './setup.tsx'
+import { Copyable, Setup, useAddress } from './setup.tsx'
 import { SourceSettingsForm } from './settings-form.tsx'
 import { TryButton } from './try.tsx'
 
@@ -64,7 +64,10 @@ export function SourcePage() {
 
 function Whole({ source }: { source: Source }) {
   const address = useAddress(source.url)
-  const [isSettingUp, setSettingUp] = useState(false)
+  const health = useHealth(source.id)
+  const [asked, setAsked] = useState<boolean | null>(null)
+  // Who was never heard of is still to be set up.
+  const isSettingUp = asked ?? (health.isKnown && health.last === null)
   return (
     <div className="mx-auto flex max-w-3xl flex-col gap-4 px-4 py-6">
       <Health source={source} />
@@ -75,7 +78,7 @@ function Whole({ source }: { source: Source }) {
           size="sm"
           className="self-start"
           aria-expanded={isSettingUp}
-          onClick={() => setSettingUp(!isSettingUp)}
+          onClick={() => setAsked(!isSettingUp)}
         >
           {isSettingUp ? 'Hide how to set it up' : 'How to set it up'}
         </Button>
@@ -125,16 +128,19 @@ function Secrets({ source }: { source: Source }) {
   const client = useQueryClient()
   const [shown, setShown] = useState<string | null>(null)
   const [hours, setHours] = useState('24')
+  const [own, setOwn] = useState('')
   const [isAsking, setAsking] = useState(false)
   const rotate = useMutation({
     mutationFn: () =>
       api<NewSource>(`/api/sources/${source.id}/rotate`, {
         method: 'POST',
-        body: { overlap_hours: Number(hours) || 0 },
+        body: { overlap_hours: Number(hours) || 0, ...(own.trim() && { secret: own.trim() }) },
       }),
     onSuccess: ({ secret }) => {
       setShown(secret)
+      setOwn('')
       setAsking(false)
+      if (secret === null) say({ text: 'The secret counts from now on' })
       void client.invalidateQueries({ queryKey: ['sources'] })
     },
     onError: (error) => say({ text: error.message, tone: 'bad' }),
@@ -165,7 +171,6 @@ function Secrets({ source }: { source: Source }) {
           <p className="text-sm text-warn">Shown this once. Give it to the sender before the old one stops to count.</p>
         </div>
       )}
-      <SenderSecret source={source} />
       <Dialog title="A new secret" open={isAsking} onClose={() => setAsking(false)}>
         <form
           className="flex flex-col gap-4"
@@ -190,8 +195,23 @@ function Secrets({ source }: { source: Source }) {
               />
             )}
           </Field>
+          <Field
+            label="The sender’s own secret"
+            hint="Where the sender makes it. Empty makes one here, and shows it once."
+          >
+            {(wired) => (
+              <Input
+                {...wired}
+                type="password"
+                autoComplete="off"
+                className="font-mono"
+                value={own}
+                onChange={(event) => setOwn(event.target.value)}
+              />
+            )}
+          </Field>
           <Button type="submit" look="main" className="self-end" disabled={rotate.isPending}>
-            Make a new secret
+            {own.trim() === '' ? 'Make a new secret' : 'Set the secret'}
           </Button>
         </form>
       </Dialog>
