@@ -6,6 +6,8 @@ COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
 # The image brings the Node that the package `node` would, and nothing else has anything to build.
 RUN npm ci --ignore-scripts
 COPY src src
+COPY console console
+COPY bin bin
 RUN npm run build && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-slim
@@ -13,6 +15,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=8000 TICKETFLOW_DATA_DIR=/data
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY --from=build /app/console/dist console/dist
 COPY package.json ./
 COPY bin bin
 RUN install -d -o node -g node -m 700 /data

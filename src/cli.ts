@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-
 import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { addJobCommands } from './cli/job-commands.ts'
@@ -7,9 +5,7 @@ import { example, seconds, SETTINGS, share, whole } from './cli/options.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
 import { type Scope, SCOPES } from './core/key.ts'
 import { ROLES } from './core/role.ts'
-
-// Written by us, and read where it lies both beside src/ and beside dist/.
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+import { version } from './version.ts'
 
 const DEFAULT_SCOPES: Scope[] = ['intake']
 

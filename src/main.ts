@@ -2,13 +2,15 @@ import { Server as TlsServer } from 'node:tls'
 
 import type { Logger } from 'pino'
 
-import { type Config, ConfigError } from './config.ts'
+import { type Config, ConfigError, shownSettings } from './config.ts'
 import { instant } from './core/key.ts'
 import { perMinute } from './core/rate.ts'
 import type { Traces } from './core/trace.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
+import { createFeed } from './http/feed.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createExaminer } from './intake/examine.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createAdminKey, createGate } from './intake/keys.ts'
@@ -25,7 +27,10 @@ import { openStore } from './store/open.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
+import { openTriage } from './triaging.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
+import { version } from './version.ts'
+import { createBus } from './work/events.ts'
 import { workOf } from './work/jobs.ts'
 import { watchSilence } from './work/silence.ts'
 
@@ -47,9 +52,11 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   const tls = config.tls === null ? null : readTls(config.tls)
   const { log, flush } = createLog(config.logLevel)
   const traces = await tracesOf(config, log)
+  const bus = createBus()
   const { store, openJobs } = await openStore(config, {
     notary: (facts) => receiptKey.notary(facts),
     onCommit: (deliveries, seconds) => metrics.commit(deliveries, seconds),
+    witness: bus,
     onDeath: async (error) => {
       log.fatal({ err: error }, 'the reader of the store died; the process ends so that it is started again')
       await flush()
@@ -102,6 +109,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       hasSources: sources.isAny,
       adminKey: config.adminKey,
       limits,
+      publicUrl: config.publicUrl,
       onError: (error) => log.error({ err: error }, 'the keys could not be read or written'),
     })
     const intake = createIntake({
@@ -123,11 +131,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onBegin: (facts) => log.warn(facts, 'overload: requests are refused with 503 from here on'),
       onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
     })
+    const triage = await openTriage(config, { store, log })
+    const feed = createFeed({ store, bus, onError: (error) => log.error({ err: error }, 'changes could not be read') })
     const app = await createApp({
       store,
       intake,
       gate,
       registry: createRegistry({ store: store.sourceStore, platforms, vault }),
+      triage: triage.service,
       timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       silence,
       limits,
@@ -138,6 +149,15 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       receiptKeys: receiptKey.keys,
       jobs,
       role: config.role,
+      examiner: createExaminer({ store, sources, platforms, bodyLimit: config.bodyLimit }),
+      feed,
+      facts: {
+        version,
+        engine: 'sqlite',
+        startedAt: Date.now(),
+        publicUrl: config.publicUrl,
+        settings: shownSettings(config),
+      },
       metrics,
       traces,
       log,
@@ -146,7 +166,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       connections: { total: config.maxConnections, perAddress: config.addressConnections },
       tls: tls === null ? null : tls.options,
     })
-    const work = workOf(config.role, {
+    const work = workOf(config.role, triage.handler, {
       store,
       retentionDays: config.retentionDays,
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),
@@ -194,6 +214,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         sources.close()
         await gate.close()
         await drained
+        await triage.close()
         await silence.close()
         await store.close()
         await traces?.close()

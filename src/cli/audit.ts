@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 
 import { readConfig } from '../config.ts'
 import { type Checkpoint, checkpointJson, checkpointLine, checkpointsIn } from '../core/audit.ts'
-import { type AuditReport, verifyAudit } from '../store/audit.ts'
+import { auditReportJson, type AuditReport, verifyAudit } from '../store/audit.ts'
 import { openAudit } from '../store/open.ts'
 import { StoreError } from '../store/sqlite-files.ts'
 import type { AuditReader } from '../store/store.ts'
@@ -125,22 +125,7 @@ const place = ({ deliveryId, receivedAt }: Checkpoint) => `${deliveryId} (${new 
 
 const nodesJson = (reports: [node: string, report: AuditReport][]) => ({
   ok: reports.every(([, { fault }]) => fault === null),
-  nodes: reports.map(([node, report]) => Object.assign({ node }, reportJson(report))),
+  nodes: reports.map(([node, report]) => Object.assign({ node }, auditReportJson(report))),
 })
 
-const reportJson = (report: AuditReport | undefined) =>
-  report && {
-    ok: report.fault === null,
-    deliveries: report.rows,
-    first: report.first && checkpointJson(report.first),
-    last: report.last && checkpointJson(report.last),
-    erased: report.erased,
-    before_the_chain: report.uncovered,
-    pruned: report.isPruned,
-    checkpoints_proven: report.proven,
-    fault: report.fault && {
-      delivery_id: report.fault.deliveryId,
-      kind: report.fault.kind,
-      detail: report.fault.detail,
-    },
-  }
+const reportJson = (report: AuditReport | undefined) => report && auditReportJson(report)

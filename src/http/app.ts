@@ -13,6 +13,7 @@ import type { Platform } from '../core/platform.ts'
 import type { Role } from '../core/role.ts'
 import type { Traces } from '../core/trace.ts'
 import type { Intake } from '../intake/ingest.ts'
+import type { Examiner } from '../intake/examine.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
 import type { Overload, Shed } from '../intake/overload.ts'
@@ -21,24 +22,33 @@ import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
 import type { ShownKey } from '../store/receipt-key.ts'
 import type { Silence } from '../work/silence.ts'
+import type { Triage } from '../work/triage.ts'
+import { aboutRoutes, type Facts } from './about.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
 import { answerOn, boundConnections, type ConnectionBounds } from './connections.ts'
+import { consolePages } from './console.ts'
 import { documentation } from './docs.ts'
+import { eventRoutes } from './events.ts'
+import { examineRoutes } from './examine.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
-import { accessOf, type App, JSON_TYPE } from './fastify.ts'
+import { accessOf, type App, askerOf, JSON_TYPE } from './fastify.ts'
+import type { Feed } from './feed.ts'
 import { healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
+import { insightRoutes } from './insights.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
 import { receiptRoutes } from './receipts.ts'
 import { traceRequests } from './request-spans.ts'
+import { sessionRoutes } from './session.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
 import { createTarpit } from './tarpit.ts'
 import { ticketRoutes } from './tickets.ts'
+import { triageRoutes } from './triage.ts'
 import { webhookRoutes } from './webhook.ts'
 
 /** Node reads 2,000 and drops the rest unseen, which might be the Origin: so many are refused well before. */
@@ -54,6 +64,8 @@ export async function createApp(deps: {
   gate: Gate
   registry: Registry
   timeMachine: TimeMachine
+  /** Null where it is not on. */
+  triage: Triage | null
   silence: Silence
   limits: Limits
   overload: Overload
@@ -61,6 +73,9 @@ export async function createApp(deps: {
   publicUrl: string | null
   platforms: readonly Platform[]
   receiptKeys: readonly ShownKey[]
+  examiner: Examiner
+  feed: Feed
+  facts: Facts
   metrics: Metrics
   jobs: Jobs
   role: Role
@@ -73,9 +88,10 @@ export async function createApp(deps: {
   /** Null for plain HTTP. */
   tls: SecureContextOptions | null
 }): Promise<App> {
-  const { store, intake, gate, registry, timeMachine, silence, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, jobs, role, traces, log, bodyLimit, requestTimeoutMs, connections, tls } =
+  const { store, intake, gate, registry, timeMachine, triage, silence, limits, overload, trustedProxies, publicUrl } =
     deps
+  const { platforms, receiptKeys, examiner, feed, facts, metrics, jobs, role, traces, log, bodyLimit } = deps
+  const { requestTimeoutMs, connections, tls } = deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -134,7 +150,7 @@ export async function createApp(deps: {
     // Who announces more than is taken is refused in any case; to hear him out each time would be the costly part.
     if (Number(request.headers['content-length'] ?? 0) > bodyLimit) limits.failure(request.ip, Date.now())
     if (access !== 'public' && access !== 'intake') {
-      request.actor = gate.authenticate({ headers: request.headers, address: request.ip }, access).source
+      request.actor = gate.authenticate(askerOf(request), access).source
     }
     done()
   })
@@ -152,6 +168,7 @@ export async function createApp(deps: {
     return app
   }
   await documentation(app)
+  await consolePages(app)
   await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics, overload }))
@@ -161,8 +178,14 @@ export async function createApp(deps: {
   await app.register(platformRoutes(platforms, intake), { prefix: '/api' })
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
   await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore, silence }), { prefix: '/api' })
+  await app.register(sessionRoutes({ gate, limits, publicUrl }), { prefix: '/api' })
+  await app.register(aboutRoutes({ facts, gate, store }), { prefix: '/api' })
+  await app.register(examineRoutes(examiner, intake, store), { prefix: '/api' })
+  await app.register(insightRoutes(store), { prefix: '/api' })
+  await app.register(eventRoutes(feed, gate), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   await app.register(jobRoutes(jobs), { prefix: '/api' })
+  if (triage !== null) await app.register(triageRoutes(store, triage), { prefix: '/api' })
   return app
 }
 

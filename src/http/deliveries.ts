@@ -51,7 +51,7 @@ export function deliveryRoutes(store: DeliveryReader, intake: Intake, gate: Gate
   /** Plays one again, and shows the delivery that this made. */
   async function play(id: number, by: Replayer) {
     const { deliveryId } = await intake.replay(id, by)
-    return wire((await store.delivery(deliveryId)) ?? fail('not_found', `No delivery ${deliveryId}`))
+    return shownDelivery((await store.delivery(deliveryId)) ?? fail('not_found', `No delivery ${deliveryId}`))
   }
 
   return async (app: App) => {
@@ -70,7 +70,10 @@ export function deliveryRoutes(store: DeliveryReader, intake: Intake, gate: Gate
       async ({ query: { outcome, source, cursor, limit } }) => {
         const found = await store.deliveries({ outcome, source, before: cursor, limit: limit + 1 })
         const deliveries = found.slice(0, limit)
-        return { deliveries: deliveries.map(wire), next: found.length > limit ? String(deliveries.at(-1)?.id) : null }
+        return {
+          deliveries: deliveries.map(shownDelivery),
+          next: found.length > limit ? String(deliveries.at(-1)?.id) : null,
+        }
       },
     )
 
@@ -89,7 +92,7 @@ export function deliveryRoutes(store: DeliveryReader, intake: Intake, gate: Gate
           (await store.delivery(id)) ?? fail('not_found', `No delivery ${id}; they are kept for a limited time`)
         const isText = typeof body === 'string'
         return {
-          ...wire(delivery),
+          ...shownDelivery(delivery),
           body: isText ? body : body && Buffer.from(body).toString('base64'),
           body_encoding: body === null || isText ? ('utf8' as const) : ('base64' as const),
           link,
@@ -140,7 +143,7 @@ export function deliveryRoutes(store: DeliveryReader, intake: Intake, gate: Gate
   }
 }
 
-function wire(delivery: StoredDelivery) {
+export function shownDelivery(delivery: StoredDelivery) {
   return {
     id: delivery.id,
     received_at: new Date(delivery.receivedAt).toISOString(),

@@ -25,6 +25,7 @@ export async function documentation(app: App): Promise<void> {
         { name: 'deliveries', description: 'Every request to the webhook, with the reason when it was refused' },
         { name: 'platforms', description: 'Which senders are understood, and what would become of a body' },
         { name: 'keys', description: 'Who may send and read' },
+        { name: 'session', description: 'How the console signs in' },
         { name: 'sources', description: 'Registered senders: signatures, networks, field maps' },
         { name: 'operations', description: 'For whoever runs the server' },
       ],

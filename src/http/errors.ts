@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 
 import { AppError, type ErrorCode } from '../core/errors.ts'
+import { CSRF_HEADER } from '../intake/sessions.ts'
 import { sayToBrowsers } from './browsers.ts'
 import { JSON_TYPE } from './fastify.ts'
 
@@ -25,6 +26,8 @@ const RETRY_AFTER_S = 1
 
 /** A browser asks its user; everybody else reads what is accepted. */
 const CHALLENGE = 'Basic realm="TicketFlow AI", charset="UTF-8", Bearer'
+/** For a page's own requests: it asks its user itself, and no box of the browser's may come before it. */
+const CHALLENGE_TO_PAGE = 'Bearer'
 
 /** Fastify's own refusals in our words. */
 const FASTIFY: Readonly<Record<string, AppError>> = {
@@ -91,7 +94,10 @@ export function sendError(error: unknown, request: FastifyRequest, reply: Fastif
   if (status === 429) sayLimit(error, reply)
   // An address bar and a form on a stranger's page show these, whatever the method.
   sayToBrowsers(request, reply)
-  if (status === 401) reply.header('www-authenticate', CHALLENGE)
+  if (status === 401) {
+    const isByPage = request.headers['sec-fetch-dest'] === 'empty' || CSRF_HEADER in request.headers
+    reply.header('www-authenticate', isByPage ? CHALLENGE_TO_PAGE : CHALLENGE)
+  }
   return reply
     .code(status)
     .header('x-request-id', request.id) // a URL that is none is refused before the hook that sets it

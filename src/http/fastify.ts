@@ -1,10 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
-import type { FastifyBaseLogger, FastifyContextConfig, FastifyInstance, RawServerDefault } from 'fastify'
+import type {
+  FastifyBaseLogger,
+  FastifyContextConfig,
+  FastifyInstance,
+  FastifyRequest,
+  RawServerDefault,
+} from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { z } from 'zod'
 
 import type { Scope } from '../core/key.ts'
+import type { Asker } from '../intake/keys.ts'
 
 /** Fastify with its schemas written in zod: what each file of routes is given to add itself to. */
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
@@ -32,3 +39,10 @@ declare module 'fastify' {
 
 export const accessOf = (method: string, { access }: FastifyContextConfig): Access =>
   access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write')
+
+/** What of a request tells the gate who asks. */
+export const askerOf = ({ headers, ip, method }: Pick<FastifyRequest, 'headers' | 'ip' | 'method'>): Asker => ({
+  headers,
+  address: ip,
+  method,
+})

@@ -5,6 +5,7 @@ import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, ticketJson } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { Errors, Id, page, Ticket, TicketPage, TimelineEntry } from './schemas.ts'
+import { ShownTriage, shownTriage } from './triage.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
 
 const word = z.string().trim().toLowerCase().min(1).max(200)
@@ -55,11 +56,19 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
 
   app.get(
     '/tickets/:id',
-    { schema: { tags, summary: 'One ticket', params: Id, response: { 200: asText(Ticket), ...Errors } } },
+    {
+      schema: {
+        tags,
+        summary: 'One ticket, with what triage says of it',
+        params: Id,
+        response: { 200: asText(Ticket.extend({ triage: ShownTriage.nullable() })), ...Errors },
+      },
+    },
     async ({ params: { id } }, reply) => {
-      const ticket = (await store.ticket(id)) ?? fail('not_found', `No ticket ${id}`)
+      const [ticket, decision] = await Promise.all([store.ticket(id), store.triage.triageOf(id)])
+      if (ticket === null) return fail('not_found', `No ticket ${id}`)
       reply.type(JSON_TYPE)
-      return ticketJson(ticket)
+      return `${ticketJson(ticket).slice(0, -1)},"triage":${await shownTriage(store, decision)}}`
     },
   )
 

@@ -1,13 +1,14 @@
 import { hash, randomBytes } from 'node:crypto'
 
 import { fail } from '../core/errors.ts'
-import { allows, type ApiKey, keyFault, keyIdOf, type Scope } from '../core/key.ts'
+import { allows, type ApiKey, keyFault, keyIdOf, type Scope, SCOPES } from '../core/key.ts'
 import { perMinute } from '../core/rate.ts'
 import { authorizationOf, headerText, type Headers } from '../core/signature.ts'
 import type { KeyStore } from '../store/store.ts'
 import { authenticateOpen } from './auth.ts'
 import type { Limits } from './limits.ts'
 import type { Sender } from './request.ts'
+import { assertSameOrigin, createSessions, sessionToken } from './sessions.ts'
 
 /** How often it is written down which keys were used: not in the way of a request. */
 const NOTE_USE_MS = 10_000
@@ -38,9 +39,24 @@ export async function createKey(store: KeyStore, made: NewKey, now: number): Pro
 export const createAdminKey = (store: KeyStore, name: string, now: number) =>
   createKey(store, { name, scopes: ['admin'], rate: null, expiresAt: null }, now)
 
+/** What of a request tells who asks. Without a method it counts as one that changes something. */
+export type Asker = { headers: Headers; address: string; method?: string }
+
+/** Who asks, as the console shows it. */
+export type Identity = { open: boolean; name: string | null; scopes: readonly Scope[]; expiresAt: number | null }
+
+/** `token` is what the browser's cookie is to hold. */
+export type SignedIn = Identity & { token: string; expiresAt: number }
+
 /** Who may do what, and how often. Throws `unauthenticated`, `forbidden` and `rate_limited`. */
 export type Gate = {
-  authenticate: (request: { headers: Headers; address: string }, scope: Scope) => Sender
+  authenticate: (request: Asker, scope: Scope) => Sender
+  /** As `authenticate`, for what a page does by itself: keeps no session alive, and counts as no use. */
+  recheck: (request: Asker, scope: Scope) => void
+  identify: (request: Asker) => Identity
+  /** Opens a session for a browser that shows an admin key; null on an open server, which needs none. */
+  signIn: (secret: string, request: Asker) => SignedIn | null
+  signOut: (request: Asker) => void
   /** Whether everybody on this machine may do everything. */
   isOpen: () => boolean
   /** Writes down what is left to write down, and stops. */
@@ -57,9 +73,11 @@ export async function createGate(deps: {
   hasSources: () => boolean
   adminKey: string | null
   limits: Limits
+  publicUrl: string | null
   onError: (error: unknown) => void
 }): Promise<Gate> {
-  const { store, isLoopback, hasSources, adminKey, limits, onError } = deps
+  const { store, isLoopback, hasSources, adminKey, limits, publicUrl, onError } = deps
+  const sessions = createSessions()
   const fromEnvironment = adminKey === null ? null : environmentKey(adminKey)
   let byHash = new Map<string, ApiKey>()
   const uses = new Map<string, number>()
@@ -81,25 +99,87 @@ export async function createGate(deps: {
     await store.noteUse(noted)
   }
 
-  function authenticate({ headers, address }: { headers: Headers; address: string }, scope: Scope): Sender {
-    const now = Date.now()
-    if (isOpen()) return authenticateOpen(headers)
-    const secret = secretIn(headers)
+  /** The key of a secret that was shown. Throws `unauthenticated`. */
+  function keyOf(secret: string | null, { address }: Asker, now: number): ApiKey {
     const key = secret === null || secret.length > SECRET_LIMIT ? undefined : byHash.get(hashOf(secret))
-    const fault = key === undefined ? (secret === null ? MISSING : 'API key is not known') : keyFault(key, now)
-    if (key === undefined || fault !== null) {
-      limits.failure(address, now)
-      return fail('unauthenticated', fault ?? MISSING)
+    return proved(key, secret === null ? MISSING : 'API key is not known', { address, now })
+  }
+
+  function proved(
+    key: ApiKey | undefined,
+    missing: string,
+    { address, now }: { address: string; now: number },
+  ): ApiKey {
+    const fault = key === undefined ? missing : keyFault(key, now)
+    if (key !== undefined && fault === null) return key
+    limits.failure(address, now)
+    return fail('unauthenticated', fault ?? MISSING)
+  }
+
+  /** By the credential it carries, or else by its session. */
+  function find(asker: Asker, now: number, isPassive: boolean): { key: ApiKey; expiresAt: number | null } {
+    const secret = secretIn(asker.headers)
+    const token = secret === null ? sessionToken(asker.headers) : null
+    if (token === null) {
+      const key = keyOf(secret, asker, now)
+      return { key, expiresAt: key.expiresAt }
     }
+    const session = sessions.find(token, now, isPassive)
+    const key = proved(session === null ? undefined : byHash.get(session.keyHash), ENDED, { ...asker, now })
+    if (asker.method !== 'GET' && asker.method !== 'HEAD') assertSameOrigin(asker.headers, publicUrl)
+    return { key, expiresAt: session?.expiresAt ?? null }
+  }
+
+  function authenticate(asker: Asker, scope: Scope): Sender {
+    const now = Date.now()
+    if (isOpen()) return authenticateOpen(asker.headers)
+    const { key } = find(asker, now, false)
     limits.key(key.id, perMinute(key.rate), now)
-    if (!allows(key, scope))
-      return fail('forbidden', `API key ${key.id} has no scope ${scope}; it has ${key.scopes.join(', ')}`)
+    assertAllowed(key, scope)
     uses.set(key.id, now)
     return { source: `key:${key.id}`, registered: null }
   }
 
+  function recheck(asker: Asker, scope: Scope): void {
+    if (isOpen()) authenticateOpen(asker.headers)
+    else assertAllowed(find(asker, Date.now(), true).key, scope)
+  }
+
+  function identify(asker: Asker): Identity {
+    if (isOpen()) {
+      authenticateOpen(asker.headers)
+      return { open: true, name: null, scopes: SCOPES, expiresAt: null }
+    }
+    const { key, expiresAt } = find(asker, Date.now(), true)
+    return { open: false, name: key.name, scopes: SCOPES.filter((scope) => allows(key, scope)), expiresAt }
+  }
+
+  function signIn(secret: string, asker: Asker): SignedIn | null {
+    const now = Date.now()
+    if (isOpen()) {
+      authenticateOpen(asker.headers)
+      return null
+    }
+    // Nor may a page of somebody else's sign its visitors in as whom it likes.
+    assertSameOrigin(asker.headers, publicUrl)
+    const key = keyOf(secret, asker, now)
+    assertAllowed(key, 'admin')
+    uses.set(key.id, now)
+    return { open: false, name: key.name, scopes: SCOPES, ...sessions.begin(key.hash, now) }
+  }
+
+  function signOut(asker: Asker): void {
+    assertSameOrigin(asker.headers, publicUrl)
+    const token = sessionToken(asker.headers)
+    if (token !== null) sessions.end(token)
+  }
+
   return {
     authenticate,
+    recheck,
+    identify,
+    signIn,
+    signOut,
     isOpen,
     close: async () => {
       unwatch()
@@ -109,8 +189,14 @@ export async function createGate(deps: {
   }
 }
 
+const ENDED = 'Session has ended; sign in again'
 const MISSING =
   'API key is missing; send it as Authorization: Bearer, as X-API-Key, or as the password of Basic. `ticketflow keys create` makes one'
+
+function assertAllowed(key: ApiKey, scope: Scope): void {
+  if (allows(key, scope)) return
+  fail('forbidden', `API key ${key.id} has no scope ${scope}; it has ${key.scopes.join(', ')}`)
+}
 
 /** The key of TICKETFLOW_ADMIN_KEY, which is never stored. */
 function environmentKey(secret: string): ApiKey[] {

@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** A file, or the names in a folder. */
@@ -28,4 +29,17 @@ export function createOnce(path: string, text: string): boolean {
   } finally {
     rmSync(partial, { force: true })
   }
+}
+
+/** Puts a private file in the place of the one of that name; whatever happens, there is the old one or the new. */
+export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const partial = `${path}.${process.pid}.partial`
+  const file = await open(partial, 'w', 0o600)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(partial, path)
 }

@@ -9,7 +9,7 @@ import { openSqliteKeys } from './sqlite-keys.ts'
 import { openSqliteRhythms } from './sqlite-rhythms.ts'
 import { openSqliteSources } from './sqlite-sources.ts'
 import { openSqliteStore } from './sqlite.ts'
-import type { AuditReader, KeyStore, RhythmStore, SourceStore, Store } from './store.ts'
+import type { AuditReader, KeyStore, RhythmStore, SourceStore, Store, Witness } from './store.ts'
 
 /** What the configuration says of the store: which engine, and where. */
 export type Where = { databaseUrl: string | null; dataDir: string }
@@ -22,6 +22,7 @@ export async function openStore(
   hooks: {
     notary: Notary
     onCommit: (deliveries: number, seconds: number) => void
+    witness: Witness
     /** See openSqliteStore. */
     onDeath: (error: Error) => void
   },
@@ -33,7 +34,7 @@ export async function openStore(
     return { store, postgres: null, openJobs: async (jobHooks) => createJobs(jobHooks) }
   }
   prepareDirectory(dataDir)
-  const { notary, onCommit } = hooks
+  const { notary, onCommit, witness } = hooks
   const node = nodeId(dataDir, config.nodeId)
   const { postgres, ...store } = await openPostgresStore({
     url: databaseUrl,
@@ -42,6 +43,7 @@ export async function openStore(
     ...bounds,
     notary,
     onCommit,
+    witness,
   })
   return { store, postgres, openJobs: (jobHooks) => openPostgresJobs({ database: databaseUrl }, jobHooks) }
 }

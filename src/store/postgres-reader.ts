@@ -4,7 +4,7 @@ import { ask, askPlanned, type Pool, type Row } from './postgres-connect.ts'
 import { bodyOf, TICKET } from './postgres-rows.ts'
 import { searchOf } from './postgres-words.ts'
 import { DELIVERY, deliveryOf, entryOf, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
-import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
+import type { Changes, DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 const NEWEST = Number.MAX_SAFE_INTEGER
 
@@ -108,6 +108,28 @@ export function createPostgresReader(pool: Pool) {
     return row === undefined ? null : wholeDelivery(row)
   }
 
+  async function rowsOf({ deliveries: deliveryIds, tickets: ticketIds }: Changes) {
+    const [told, changed] = await Promise.all([
+      ask(pool, `select ${DELIVERY} from deliveries where id = any($1::bigint[]) order by id`, [deliveryIds]),
+      ask(pool, `select ${TICKET} from tickets where id = any($1::bigint[]) order by id`, [ticketIds]),
+    ])
+    return { deliveries: told.map(deliveryOf), tickets: changed.map((row) => ticketOf(ticketRow(row))) }
+  }
+
+  async function changedSince(entry: number, limit: number) {
+    const rows = await ask(pool, 'select id, ticket_id from timeline where id > $1 order by id limit $2', [
+      entry,
+      limit,
+    ])
+    return {
+      tickets: [...new Set(rows.map((row) => Number(row['ticket_id'])))],
+      last: Number(rows.at(-1)?.['id'] ?? entry),
+    }
+  }
+
+  const newestEntry = async () =>
+    Number((await ask(pool, 'select coalesce(max(id), 0) as id from timeline'))[0]?.['id'])
+
   async function replayable({ outcome, source, after, limit }: ReplayQuery): Promise<number[]> {
     const { where, last, values } = conditions(limit, {
       'outcome = ?': outcome,
@@ -156,7 +178,21 @@ export function createPostgresReader(pool: Pool) {
     return { newestTicket: Number(row?.['newest']), bytes: Object.fromEntries(bytes) }
   }
 
-  return { ticket, heldTicket, tickets, timeline, deliveries, delivery, replayable, lastOf, wholeOf, figures }
+  return {
+    ticket,
+    heldTicket,
+    tickets,
+    timeline,
+    deliveries,
+    delivery,
+    rowsOf,
+    changedSince,
+    newestEntry,
+    replayable,
+    lastOf,
+    wholeOf,
+    figures,
+  }
 }
 
 const wholeDelivery = (row: Row): WholeDelivery => ({

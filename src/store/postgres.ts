@@ -1,5 +1,7 @@
 import { AppError } from '../core/errors.ts'
+import { createActivity } from './activity.ts'
 import { createGroupCommit } from './group-commit.ts'
+import { activityQueries } from './postgres-activity.ts'
 import { createPostgresAudit } from './postgres-audit.ts'
 import { type Bus, openBus, tellerOf } from './postgres-bus.ts'
 import { ask, createPool, type Pool } from './postgres-connect.ts'
@@ -9,10 +11,11 @@ import { createPostgresReader } from './postgres-reader.ts'
 import { createPostgresRhythms } from './postgres-rhythms.ts'
 import { prepareDatabase } from './postgres-schema.ts'
 import { createPostgresTriage } from './postgres-triage.ts'
+import { createTeller } from './postgres-witness.ts'
 import { createPostgresWriter } from './postgres-writer.ts'
 import type { Notary } from './receipt-key.ts'
-import type { Store, Submission } from './store.ts'
-import { proven, receiptOf, type Settled, weightOf } from './submissions.ts'
+import type { Store, Submission, Witness } from './store.ts'
+import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissions.ts'
 
 /** Connections that write: one for the group commits, the others for what people change meanwhile. */
 const WRITERS = 3
@@ -40,19 +43,24 @@ export async function openPostgresStore(options: {
   maxQueuedBytes: number
   notary?: Notary
   onCommit?: (deliveries: number, seconds: number) => void
+  /** Hears what commits changed, those of other nodes too. */
+  witness?: Witness
 }): Promise<Store & { postgres: Postgres }> {
-  const { url, node, readers, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {} } = options
+  const { url, node, readers, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, witness } = options
   await prepareDatabase(url, node)
   const writing = createPool(url, { name: `ticketflow ${node} writer`, max: WRITERS })
   const pool = createPool(url, { name: `ticketflow ${node}`, max: readers })
   try {
     const bus = await openBus(url, writing)
+    const teller = createTeller(bus, witness)
     const writer = createPostgresWriter(writing, node)
     const commits = createGroupCommit<Submission, Settled>({
       commit: async (group) => {
         const from = performance.now()
         try {
-          return proven(await writer.submit(group), notary)
+          const settled = proven(await writer.submit(group), notary)
+          teller.told(changesOf(settled))
+          return settled
         } finally {
           onCommit(group.length, (performance.now() - from) / 1000)
         }
@@ -68,15 +76,28 @@ export async function openPostgresStore(options: {
       ...createPostgresAudit(pool, node),
       triage: {
         ...createPostgresTriage(pool),
-        decide: (decision) => writer.decide(decision),
+        decide: async (decision) => {
+          const result = await writer.decide(decision)
+          if (result === 'decided') teller.told({ deliveries: [], tickets: [decision.ticketId] })
+          return result
+        },
         judge: (ticketId, field, value, actor) => writer.judge({ ticketId, field, value, actor, at: Date.now() }),
       },
       keyStore: createPostgresKeys(writing, bus),
       sourceStore: createPostgresSources(writing, bus),
       rhythmStore: createPostgresRhythms(writing),
       submit: async (submission) => receiptOf(await commits.add(submission)),
-      changeTicket: (id, change, actor) => writer.changeTicket(id, change, { at: Date.now(), actor }),
-      remap: (remaps, actor) => writer.remap(remaps, { at: Date.now(), actor }),
+      changeTicket: async (id, change, actor) => {
+        const ticket = await writer.changeTicket(id, change, { at: Date.now(), actor })
+        if (ticket !== null) teller.told({ deliveries: [], tickets: [id] })
+        return ticket
+      },
+      remap: async (remaps, actor) => {
+        const changed = await writer.remap(remaps, { at: Date.now(), actor })
+        teller.told({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })
+        return changed
+      },
+      activity: createActivity(activityQueries(pool)),
       prune: (before) => pruneDeliveries(writing, url, { before, now: Date.now() }),
       probe: async () => {
         const rows = await ask(writing, 'update nodes set seen_at = $1 where id = $2 returning 1', [Date.now(), node])
@@ -86,6 +107,7 @@ export async function openPostgresStore(options: {
       isCrowded: commits.isCrowded,
       close: async () => {
         await commits.drained()
+        teller.close()
         await bus.close()
         await Promise.all([writing.end(), pool.end()])
       },

@@ -2,12 +2,13 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
+import { activityQueries } from './sqlite-activity.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import { jobQueries } from './sqlite-job-queries.ts'
 import type { SearchIndex } from './sqlite-index.ts'
 import { DELIVERY, deliveryOf, entryOf, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
 import { triageQueries } from './sqlite-triage.ts'
-import type { DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
+import type { Changes, DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
 
 export type SqliteReader = ReturnType<typeof createReader>
 
@@ -23,6 +24,8 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     ticket: db.prepare('select * from tickets where id = ?'),
     newestTicket: db.prepare('select coalesce(max(id), 0) as id from tickets'),
     newest: db.prepare('select * from tickets where id < ? order by id desc limit ?'),
+    entries: db.prepare('select id, ticket_id from timeline where id > ? order by id limit ?'),
+    newestEntry: db.prepare('select coalesce(max(id), 0) as id from timeline'),
     source: db.prepare('select source from deliveries where id = ?'),
     timeline: db.prepare(
       `select kind, at, actor, delivery_id, changes, comment from timeline
@@ -52,6 +55,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
           select 1 from deliveries r where r.replay_of = d.id and r.replay_of is not null and r.outcome <> 'rejected'))
       order by id limit ?4`),
     delivery: db.prepare(`select ${DELIVERY}, body, link from deliveries where id = ?`),
+    bareDelivery: db.prepare(`select ${DELIVERY} from deliveries where id = ?`),
   }
 
   function ticket(id: number): Ticket | null {
@@ -110,6 +114,26 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     return { count: Number(row?.['count']), after: Number(row?.['after']) }
   }
 
+  function bareDelivery(id: number): StoredDelivery[] {
+    const row = sql.bareDelivery.get(id)
+    return row === undefined ? [] : [deliveryOf(row)]
+  }
+
+  function changedSince(entry: number, limit: number): { tickets: number[]; last: number } {
+    const rows = sql.entries.all(entry, limit)
+    return {
+      tickets: [...new Set(rows.map((row) => Number(row['ticket_id'])))],
+      last: Number(rows.at(-1)?.['id'] ?? entry),
+    }
+  }
+
+  function rowsOf(changes: Changes): { deliveries: StoredDelivery[]; tickets: Ticket[] } {
+    return {
+      deliveries: inOrder(changes.deliveries).flatMap(bareDelivery),
+      tickets: inOrder(changes.tickets).flatMap((id) => ticket(id) ?? []),
+    }
+  }
+
   const replayable = ({ outcome, source = '', after, limit }: ReplayQuery): number[] =>
     sql.replayable.all(after, outcome, source || null, limit).map((row) => Number(row['id']))
 
@@ -121,12 +145,16 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     deliveries,
     delivery,
     replayable,
+    rowsOf,
+    changedSince,
+    newestEntry: () => Number(sql.newestEntry.get()?.['id']),
     lastOf,
     newestTicket: () => Number(sql.newestTicket.get()?.['id']),
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
     ...auditQueries(db),
     ...triageQueries(db),
     ...jobQueries(db),
+    ...activityQueries(db),
   }
 }
 
@@ -134,5 +162,7 @@ function wholeOf(row: Row): WholeDelivery {
   const body = row['body'] as string | Uint8Array | null // the writer binds nothing else
   return { ...deliveryOf(row), body, link: textOrNull(row['link']) }
 }
+
+const inOrder = (ids: readonly number[]) => ids.toSorted((a, b) => a - b)
 
 type Row = Record<string, unknown>

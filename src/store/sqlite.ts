@@ -1,6 +1,7 @@
 import { AppError } from '../core/errors.ts'
 import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import { createGroupCommit } from './group-commit.ts'
+import { createActivity } from './activity.ts'
 import {
   assertNotLost,
   filesInPlace,
@@ -22,8 +23,8 @@ import { createWatch } from './sqlite-watch.ts'
 import { createWriter, isDiskFault } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { Notary } from './receipt-key.ts'
-import type { Store, Submission } from './store.ts'
-import { proven, receiptOf, type Settled, weightOf } from './submissions.ts'
+import type { Store, Submission, Witness } from './store.ts'
+import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissions.ts'
 
 /** The store and, on the same files, its jobs. */
 export type SqliteStore = Store & { createJobs: (hooks: JobsHooks) => Jobs }
@@ -47,10 +48,12 @@ export async function openSqliteStore(options: {
   notary?: Notary
   /** Hears of each group: how many, and how long the commit took or failed to be, in seconds. */
   onCommit?: (deliveries: number, seconds: number) => void
+  /** Hears what each commit changed. */
+  witness?: Witness
   /** The engine cannot go on (its reading thread died): what is acknowledged is safe, and only a new start helps. */
   onDeath: (error: Error) => void
 }): Promise<SqliteStore> {
-  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, onDeath } = options
+  const { directory, maxQueued, maxQueuedBytes, notary = () => [], onCommit = () => {}, witness, onDeath } = options
   prepareDirectory(directory)
   const unlock = lockDirectory(directory)
   try {
@@ -93,7 +96,9 @@ export async function openSqliteStore(options: {
       commit: async (group) => {
         const from = performance.now()
         try {
-          return proven(await durably(() => writer.submit(group)), notary)
+          const settled = proven(await durably(() => writer.submit(group)), notary)
+          if (witness?.isHeard()) witness.publish(changesOf(settled))
+          return settled
         } finally {
           for (const listener of onWork) listener()
           onCommit(group.length, (performance.now() - from) / 1000)
@@ -113,6 +118,9 @@ export async function openSqliteStore(options: {
       deliveries: (query) => reader.deliveries(query),
       delivery: (id) => reader.delivery(id),
       replayable: (query) => reader.replayable(query),
+      rowsOf: (changes) => reader.rowsOf(changes),
+      changedSince: (entry, limit) => reader.changedSince(entry, limit),
+      newestEntry: () => reader.newestEntry(),
       lastOf: (source, last) => reader.lastOf(source, last),
       wholeOf: (source, after, limit) => reader.wholeOf(source, after, limit),
       auditNodes: async () => [''],
@@ -120,8 +128,16 @@ export async function openSqliteStore(options: {
       auditPage: (after, limit) => reader.auditPage(after, limit),
       auditStart: () => reader.auditStart(),
       submit: async (submission) => receiptOf(await commits.add(submission)),
-      changeTicket: (id, change, actor) => durably(() => writer.changeTicket(id, change, { at: Date.now(), actor })),
-      remap: (remaps, actor) => durably(() => writer.remap(remaps, { at: Date.now(), actor })),
+      changeTicket: async (id, change, actor) => {
+        const ticket = await durably(() => writer.changeTicket(id, change, { at: Date.now(), actor }))
+        if (ticket !== null) witness?.publish({ deliveries: [], tickets: [id] })
+        return ticket
+      },
+      remap: async (remaps, actor) => {
+        const changed = await durably(() => writer.remap(remaps, { at: Date.now(), actor }))
+        witness?.publish({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })
+        return changed
+      },
       createJobs: (hooks) =>
         createSqliteJobs(
           {
@@ -142,7 +158,11 @@ export async function openSqliteStore(options: {
         accuracy: (since) => reader.accuracy(since),
         newestVerdict: () => reader.newestVerdict(),
         setting: (name) => reader.setting(name),
-        decide: (decision) => durably(() => writer.decide(decision)),
+        decide: async (decision) => {
+          const result = await durably(() => writer.decide(decision))
+          if (result === 'decided') witness?.publish({ deliveries: [], tickets: [decision.ticketId] })
+          return result
+        },
         judge: (ticketId, field, value, actor) =>
           durably(() => writer.judge({ ticketId, field, value, actor, at: Date.now() })),
         saveVectors: (model, vectors) => durably(() => writer.saveVectors(model, vectors)),
@@ -162,6 +182,7 @@ export async function openSqliteStore(options: {
       },
       probe: () => durably(() => writer.probe(Date.now(), failing ? PROBE_BYTES : 0)),
       figures: async () => ({ newestTicket: await reader.newestTicket(), bytes: fileSizes(directory) }),
+      activity: createActivity(reader),
       queued: commits.queued,
       isCrowded: commits.isCrowded,
       close: async () => {

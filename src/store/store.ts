@@ -1,3 +1,4 @@
+import type { Hours } from '../core/activity.ts'
 import type { AuditEntry, Checkpoint } from '../core/audit.ts'
 import type { AccuracyRow, NewDecision, TriageField } from '../core/decision.ts'
 import type { ApiKey } from '../core/key.ts'
@@ -116,6 +117,10 @@ type TicketReader = {
   tickets: (query: TicketQuery) => Promise<Ticket[]>
   /** A ticket with what its sender last said of the fields that a person changed since. */
   heldTicket: (id: number) => Promise<Stored | null>
+  /** Tickets whose timelines grew after this entry, the first `limit` entries of them, and the last entry looked at. */
+  changedSince: (entry: number, limit: number) => Promise<{ tickets: number[]; last: number }>
+  /** The newest entry of any timeline; 0 when there is none. */
+  newestEntry: () => Promise<number>
   /** Oldest first; null when there is no such ticket. */
   timeline: (id: number) => Promise<TimelineEntry[] | null>
 }
@@ -249,6 +254,12 @@ export type RhythmStore = {
   saveRhythms: (rhythms: ReadonlyMap<string, string>) => Promise<void>
 }
 
+/** What a commit changed, by number. */
+export type Changes = { deliveries: readonly number[]; tickets: readonly number[] }
+
+/** Hears of each commit once it is on disk. Asked first, so that it costs nothing while nobody listens. */
+export type Witness = { isHeard: () => boolean; publish: (changes: Changes) => void }
+
 /** How large the store is: cheap to know, however large it is. */
 type StoreFigures = {
   /** Number of the newest ticket; 0 when there is none. */
@@ -278,7 +289,14 @@ export type Store = TicketReader &
     prune: (before: number) => Promise<number>
     /** Makes a small commit. Rejects with AppError `unavailable`, saying why, when the disk does not take it. */
     probe: () => Promise<void>
+    /** Those of these that are there, in order of their numbers: the deliveries and tickets of a few commits. */
+    rowsOf: (changes: Changes) => Promise<{ deliveries: StoredDelivery[]; tickets: Ticket[] }>
     figures: () => Promise<StoreFigures>
+    /**
+     * What came since this time (ms), by the hour. Takes about `patienceMs` at most: where that is too short, the newest
+     * are counted, and a later call knows more.
+     */
+    activity: (from: number, patienceMs: number) => Promise<{ hours: Hours; isWhole: boolean }>
     /** Submissions that wait for a commit. */
     queued: () => number
     /** So much waits to be committed that no more should be taken: before it is too much, and until it is much less. */

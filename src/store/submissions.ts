@@ -1,7 +1,7 @@
 import type { ReceiptFacts } from '../core/receipt.ts'
 import { createChain, type Head, type Verdict } from './chain.ts'
 import type { Notary } from './receipt-key.ts'
-import type { Item, NewDelivery, Receipt, Settlement, Submission } from './store.ts'
+import type { Changes, Item, NewDelivery, Receipt, Settlement, Submission } from './store.ts'
 import type { Tables } from './tables.ts'
 import { createTickets } from './tickets.ts'
 
@@ -204,4 +204,15 @@ export function receiptOf(settled: Settled): Receipt {
 /** What a waiting submission takes of memory, about, in bytes. */
 export function weightOf({ delivery }: Submission): number {
   return delivery.bodySize * 2 + delivery.headers.length
+}
+
+/** The numbers of what a group's submissions changed. */
+export function changesOf(settled: readonly Settled[]): Changes {
+  const receipts = settled.flatMap((one) => ('receipt' in one ? one.receipt : []))
+  return {
+    deliveries: receipts.map(({ deliveryId }) => deliveryId),
+    tickets: receipts.flatMap(({ ticketId, answer }) =>
+      ticketId === null ? ticketsIn(answer).map(([, id]) => id) : ticketId,
+    ),
+  }
 }

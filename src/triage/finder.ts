@@ -8,8 +8,8 @@ export type Document = {
   kind: FoundKind
   id: number
   text: string
-  /** A byte a dimension where it comes from the store; null where none could be made. */
-  vector: Float32Array | Int8Array | null
+  /** A byte a dimension where it comes from the store; null where none could be made, left out to keep the one it has. */
+  vector?: Float32Array | Int8Array | null
   /** Of a ticket, whether nobody has to do anything about it any more. */
   isSolved: boolean
 }
@@ -67,10 +67,11 @@ export function createFinder(capacity: number) {
   let isChanged = true
 
   function add({ kind, id, text, vector, isSolved }: Document): void {
+    const known = entries.get(keyOf(kind, id))?.vector ?? null
     remove(kind, id)
     const terms = countsOf(text, wordOf)
     for (const word of terms.keys()) frequency[word] = (frequency[word] ?? 0) + 1
-    const small = vector && quantised(vector)
+    const small = vector === undefined ? known : vector && quantised(vector)
     entries.set(keyOf(kind, id), {
       kind,
       id,

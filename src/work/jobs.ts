@@ -8,9 +8,9 @@ import { housekeeping } from './housekeeping.ts'
  */
 export function workOf(
   role: Role,
-  deps: Parameters<typeof housekeeping>[0],
   /** Null leaves the jobs of triage waiting. */
   triage: HandlerSpec | null,
+  deps: Parameters<typeof housekeeping>[0],
 ): { handlers: Handlers; cron: readonly CronEntry[] } | null {
   if (role === 'intake') return null
   return { handlers: triage === null ? {} : { triage }, cron: [housekeeping(deps)] }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 
 import { type Decision, type NewDecision, TriageSettings } from '../core/decision.ts'
 import type { Handler, HandlerSpec, RunningJob } from '../core/jobs.ts'
-import { isResolved, type Ticket } from '../core/ticket.ts'
+import type { Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { CATEGORIES } from '../triage/categories.ts'
 import type { Advisor, AdviceResult } from '../triage/advisor.ts'
@@ -10,8 +10,9 @@ import { decide, type Findings, isSettled, timed, withAdvice } from '../triage/d
 import { type Opinion, ticketText } from '../triage/desk.ts'
 import { type Answered, draftFrom } from '../triage/draft.ts'
 import type { Engine } from '../triage/engine.ts'
-import { type Document, type Found, quantised } from '../triage/finder.ts'
+import { type Found, quantised } from '../triage/finder.ts'
 import { startLearning } from './learning.ts'
+import { documentOf, startMemory } from './memory.ts'
 
 const SETTING = 'triage'
 /** How soon other nodes see what operators set. */
@@ -21,9 +22,6 @@ const CONCURRENCY = 2
 const SIMILAR = 5
 /** Less alike than this is not worth showing. */
 const LEAST_ALIKE = 0.2
-/** Tickets that are filled into the finder at the start. */
-const REMEMBERED = 20_000
-const PAGE = 200
 const VECTORS_MS = 1_000
 const VECTORS = 64
 
@@ -59,20 +57,21 @@ export async function startTriage(deps: {
   /** Whether this node works: it then learns, and knows what there is before the first question. */
   isWorker: boolean
   keep: (bytes: Uint8Array) => Promise<void>
-  onDecided: (ticketId: number) => void
   onError: (error: unknown, what: string) => void
 }): Promise<Triage> {
-  const { store, engine, advisor, isWorker, keep, onDecided, onError } = deps
-  const closing = new AbortController()
+  const { store, engine, advisor, isWorker, keep, onError } = deps
   const settings = await watchSettings()
   const vectors = bufferVectors()
   await engine.configure(inUse(settings.now()))
   const learning = isWorker
     ? startLearning({ store, engine, keep, onError: (error) => onError(error, 'triage could not learn') })
     : null
-  const filling = isWorker
-    ? fill().catch((error: unknown) => closing.signal.aborted || onError(error, 'similar tickets'))
-    : null
+  const memory = startMemory({
+    store,
+    engine,
+    isTold: isWorker,
+    onError: (error) => onError(error, 'tickets like others could not be read'),
+  })
 
   /** What operators set; other nodes may set it too. */
   async function watchSettings() {
@@ -88,25 +87,6 @@ export async function startTriage(deps: {
       learning?.again()
     }
     return { now: () => known, use, stop: () => clearInterval(timer) }
-  }
-
-  /** Puts the newest tickets where they are found, the oldest of them first. */
-  async function fill(): Promise<void> {
-    const { embedder } = await engine.state()
-    const { newestTicket } = await store.figures()
-    for (let first = Math.max(1, newestTicket - REMEMBERED + 1); first <= newestTicket; first += PAGE) {
-      if (closing.signal.aborted) return
-      const before = first + PAGE
-      const [tickets, stored] = await Promise.all([
-        store.tickets({ before, limit: PAGE }),
-        embedder === null ? [] : store.triage.vectors(embedder, before, PAGE),
-      ])
-      const vectorOf = new Map(stored.map(({ ticketId, vector }) => [ticketId, vector]))
-      const documents = tickets
-        .filter(({ id }) => id >= first)
-        .map((ticket) => documentOf(ticket, vectorOf.get(ticket.id) ?? null))
-      await engine.index(documents.toReversed())
-    }
   }
 
   /** Keeps vectors a few at a time: one lost in a crash is made again when it is asked for. */
@@ -155,7 +135,7 @@ export async function startTriage(deps: {
     const asked = isSettled(local.decision, settings.now()) ? null : await askAdvisor(ticket, answers, signal)
     const decided = asked === null ? local : withAdvice(local, asked, settings.now())
     const at = { now: Date.now(), tookMs: performance.now() - started }
-    const result = await store.triage.decide({
+    await store.triage.decide({
       ticketId: ticket.id,
       cause: causeOf(job),
       at: at.now,
@@ -164,7 +144,6 @@ export async function startTriage(deps: {
     })
     vectors.add(ticket.id, opinion)
     await engine.index([documentOf(ticket, opinion.vector)])
-    if (result === 'decided') onDecided(ticket.id)
   }
 
   /** A language model's word, where there is one and the local engine is not sure; never longer than its own limit. */
@@ -238,12 +217,11 @@ export async function startTriage(deps: {
       }
     },
     close: async () => {
-      closing.abort()
       settings.stop()
       await learning?.close()
       await vectors.close()
       await engine.close()
-      await filling
+      await memory.close()
     },
   }
 }
@@ -252,14 +230,6 @@ const readSettings = async ({ triage }: Store) =>
   TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
-
-const documentOf = (ticket: Ticket, vector: Document['vector']): Document => ({
-  kind: 'ticket',
-  id: ticket.id,
-  text: ticketText(ticket),
-  vector,
-  isSolved: isResolved(ticket.status),
-})
 
 const rounded = (score: number) => Math.round(score * 1000) / 1000
 

@@ -127,9 +127,12 @@ describe('nothing answers but what should', () => {
     '/api/tickets/',
     '/api/tickets?q=%22%27)',
     '/api/tickets?q=NEAR(a%20b)',
+    '/',
+    '/tickets/1',
+    '//',
   ]
   const NOT_THERE = `
-    / /admin /.env /.git/config /server-status /api /api/ /API/tickets /api%2ftickets /api//tickets
+    /admin /.env /.git/config /server-status /api /api/ /API/tickets /api%2ftickets /api//tickets
     //api/tickets /api/tickets/../deliveries /api/tickets/%2e%2e/keys /./livez /../../etc/passwd
     /..%2f..%2fetc%2fpasswd /%2e%2e/%2e%2e/etc/passwd /....//etc/passwd /docs/../api/tickets
     /docs/static/../../../package.json /docs/static/..%2f..%2f..%2fpackage.json

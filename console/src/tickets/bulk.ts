@@ -1,0 +1,77 @@
+import { useCallback, useRef, useState } from 'react'
+
+import { api, ApiError } from '../api/client.ts'
+import { listed, type ListedTicket, type Ticket, type TicketChange } from '../api/types.ts'
+import { say } from '../parts/toast.tsx'
+
+/** As many at once as one browser opens connections, less those that the list and the events need. */
+const AT_ONCE = 4
+
+export type Progress = { done: number; total: number; what: string }
+
+const changed = (ticket: ListedTicket, change: TicketChange): TicketChange =>
+  Object.fromEntries(Object.keys(change).map((field) => [field, ticket[field as keyof TicketChange]]))
+
+export const patchTicket = (id: number, change: TicketChange) =>
+  api<Ticket>(`/api/tickets/${id}`, { method: 'PATCH', body: change })
+
+/**
+ * Changes many tickets, a few at a time. Each that cannot be changed keeps its reason in `errors`; the rest can be undone
+ * together. `onChanged` is told each ticket as it now is.
+ */
+export function useBulk(onChanged: (ticket: ListedTicket) => void) {
+  const [progress, setProgress] = useState<Progress | null>(null)
+  const [errors, setErrors] = useState<ReadonlyMap<number, string>>(new Map())
+  const isRunning = useRef(false)
+
+  const run = useCallback(
+    async (work: { ticket: ListedTicket; change: TicketChange }[], what: string): Promise<ListedTicket[]> => {
+      const done: ListedTicket[] = []
+      const failed = new Map<number, string>()
+      const left = [...work]
+      setProgress({ done: 0, total: work.length, what })
+      const worker = async () => {
+        for (let next = left.shift(); next !== undefined; next = left.shift()) {
+          const { ticket, change } = next
+          try {
+            onChanged(listed(await patchTicket(ticket.id, change)))
+            done.push(ticket)
+          } catch (error) {
+            failed.set(ticket.id, error instanceof ApiError ? error.message : String(error))
+          }
+          setProgress({ done: done.length + failed.size, total: work.length, what })
+        }
+      }
+      await Promise.all(Array.from({ length: AT_ONCE }, worker))
+      setProgress(null)
+      setErrors(failed)
+      return done
+    },
+    [onChanged],
+  )
+
+  const apply = useCallback(
+    async (tickets: ListedTicket[], change: TicketChange, words: { doing: string; done: string }) => {
+      if (isRunning.current || tickets.length === 0) return
+      isRunning.current = true
+      const work = tickets.map((ticket) => ({ ticket, change }))
+      const done = await run(work, words.doing).finally(() => (isRunning.current = false))
+      const failed = tickets.length - done.length
+      const undo = () =>
+        void run(
+          done.map((ticket) => ({ ticket, change: changed(ticket, change) })),
+          'Undoing',
+        ).then((undone) => say({ text: `${count(undone.length)} as before` }))
+      say({
+        text: `${count(done.length)} ${words.done}${failed > 0 ? `, ${failed} not: see the marked rows` : ''}`,
+        tone: failed > 0 ? 'bad' : 'plain',
+        ...(done.length > 0 && { action: { label: 'Undo', act: undo } }),
+      })
+    },
+    [run],
+  )
+
+  return { progress, errors, apply }
+}
+
+const count = (tickets: number) => (tickets === 1 ? '1 ticket' : `${tickets} tickets`)

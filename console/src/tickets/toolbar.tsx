@@ -1,0 +1,154 @@
+import { useQuery } from '@tanstack/react-query'
+import { type RefObject, useEffect, useId, useRef, useState } from 'react'
+
+import { api } from '../api/client.ts'
+import { PRIORITIES, STATUSES, type ListedTicket } from '../api/types.ts'
+import { Button } from '../parts/button.tsx'
+import { Input, Select } from '../parts/field.tsx'
+import { Icon } from '../parts/icon.tsx'
+import type { TicketSearch } from './search.ts'
+
+const TYPING_MS = 120
+
+/** Search and filters; what they are set to stands in the address. */
+export function Toolbar({
+  search,
+  tickets,
+  field,
+  isNarrow,
+  onSearch,
+}: {
+  search: TicketSearch
+  isNarrow: boolean
+  /** What is loaded: its categories are offered. */
+  tickets: ListedTicket[]
+  field: RefObject<HTMLInputElement | null>
+  onSearch: (search: TicketSearch) => void
+}) {
+  const platforms = useQuery({
+    queryKey: ['platforms'],
+    queryFn: ({ signal }) => api<{ platforms: { name: string; label: string }[] }>('/api/platforms', { signal }),
+    staleTime: Infinity,
+  })
+  const categories = useCategories(tickets, search.category)
+  const names = platforms.data?.platforms ?? []
+  const isOther = search.platform !== undefined && !names.some(({ name }) => name === search.platform)
+  const set = (change: { [field in keyof TicketSearch]?: string | undefined }) => {
+    const next = Object.entries({ ...search, ...change }).filter(([, value]) => value)
+    onSearch(Object.fromEntries(next) as TicketSearch)
+  }
+  return (
+    <div
+      role="search"
+      className={`flex flex-col gap-2 border-b border-line bg-pane px-4 py-2 md:px-6 ${isNarrow ? '' : 'lg:flex-row'}`}
+    >
+      <SearchField field={field} q={search.q ?? ''} onSearch={(q) => set({ q })} />
+      <div className="-mx-4 flex gap-2 overflow-x-auto px-4 md:mx-0 md:px-0">
+        <Filter label="Status" value={search.status} options={STATUSES} onChange={(status) => set({ status })} />
+        <Filter
+          label="Priority"
+          value={search.priority}
+          options={PRIORITIES}
+          onChange={(priority) => set({ priority })}
+        />
+        <Filter
+          label="Category"
+          value={search.category}
+          options={categories}
+          onChange={(category) => set({ category })}
+        />
+        <Filter
+          label="Platform"
+          value={search.platform}
+          options={[...(isOther && search.platform ? [search.platform] : []), ...names.map(({ name }) => name)]}
+          onChange={(platform) => set({ platform })}
+        />
+        {Object.keys(search).length > 0 && (
+          <Button look="quiet" onClick={() => onSearch({})}>
+            Clear
+          </Button>
+        )}
+      </div>
+    </div>
+  )
+}
+
+/** Types at once, and asks a moment later; an address that changes by other means (Back, a view) wins. */
+function SearchField({
+  field,
+  q,
+  onSearch,
+}: {
+  field: RefObject<HTMLInputElement | null>
+  q: string
+  onSearch: (q: string) => void
+}) {
+  const [typed, setTyped] = useState(q)
+  const asked = useRef(q)
+  const id = useId()
+  useEffect(() => {
+    if (q !== asked.current) setTyped(q)
+    asked.current = q
+  }, [q])
+  useEffect(() => {
+    if (typed.trim() === asked.current) return
+    const timer = setTimeout(() => {
+      asked.current = typed.trim()
+      onSearch(typed.trim())
+    }, TYPING_MS)
+    return () => clearTimeout(timer)
+  })
+  return (
+    <div className="relative min-w-0 flex-1">
+      <label htmlFor={id} className="sr-only">
+        Search tickets
+      </label>
+      <Icon name="search" className="pointer-events-none absolute top-2 left-2.5 size-4 text-muted" />
+      <Input
+        id={id}
+        ref={field}
+        type="search"
+        value={typed}
+        placeholder="Search all words, word* for a beginning"
+        maxLength={500}
+        onChange={(event) => setTyped(event.target.value)}
+        onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
+        className="pl-8"
+      />
+    </div>
+  )
+}
+
+function Filter({
+  label,
+  value,
+  options,
+  onChange,
+}: {
+  label: string
+  value: string | undefined
+  options: readonly string[]
+  onChange: (value: string | undefined) => void
+}) {
+  return (
+    <Select
+      aria-label={label}
+      value={value ?? ''}
+      onChange={(event) => onChange(event.target.value || undefined)}
+      className={`max-w-44 shrink-0 ${value === undefined ? '[&>select]:border-line [&>select]:text-muted' : '[&>select]:border-accent [&>select]:font-medium'}`}
+    >
+      <option value="">{label}</option>
+      {options.map((option) => (
+        <option key={option}>{option}</option>
+      ))}
+    </Select>
+  )
+}
+
+/** All that were seen since the page was opened: those of a filtered list alone would leave no way back. */
+function useCategories(tickets: ListedTicket[], chosen: string | undefined): string[] {
+  const seen = useRef(new Set<string>())
+  for (const { category } of tickets.slice(0, 1_000)) seen.current.add(category)
+  if (chosen !== undefined) seen.current.add(chosen)
+  return [...seen.current].toSorted().slice(0, 200)
+}

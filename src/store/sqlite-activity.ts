@@ -1,0 +1,49 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+import type { Activity } from '../core/activity.ts'
+import { COUNTED, hoursOf, type Table } from './activity.ts'
+
+const TABLES = { deliveries: 'received_at', tickets: 'created_at' } as const satisfies Record<Table, string>
+
+/** Times and numbers grow together but for rows that overtook each other: so much earlier is looked. */
+const SLACK_MS = 60_000
+
+/** Counts rows by number, on the reading thread. Neither table has an index by time, and needs none. */
+export function activityQueries(db: DatabaseSync) {
+  const bounds = prepare((table) =>
+    db.prepare(`select coalesce(min(id), 0) as first, coalesce(max(id), 0) as last from ${table}`),
+  )
+  const timeAt = prepare((table, time) =>
+    db.prepare(`select id, ${time} as time from ${table} where id >= ? order by id limit 1`),
+  )
+  const rows = prepare((table) => {
+    const statement = db.prepare(`select ${COUNTED[table]} from ${table} where id > ? and id <= ? order by id`)
+    statement.setReturnArrays(true)
+    return statement
+  })
+
+  /** The numbers of the rows from this time on: after `first` and up to `last`. */
+  function activityRange(table: Table, from: number): { first: number; last: number } {
+    const found = bounds[table].get()
+    const last = Number(found?.['last'])
+    let [low, high] = [Number(found?.['first']), last + 1]
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const row = timeAt[table].get(middle)
+      if (row === undefined || Number(row['time']) >= from - SLACK_MS) high = middle
+      else low = Number(row['id']) + 1
+    }
+    return { first: Math.max(0, low - 1), last }
+  }
+
+  /** The rows after `first` up to `last`, by the hours in which they came. */
+  const activityOf = (table: Table, first: number, last: number): Map<number, Activity> =>
+    hoursOf(table, rows[table].iterate(first, last) as unknown as Iterable<unknown[]>) // setReturnArrays
+
+  return { activityRange, activityOf }
+}
+
+const prepare = <Made>(make: (table: Table, time: string) => Made): Record<Table, Made> => ({
+  deliveries: make('deliveries', TABLES.deliveries),
+  tickets: make('tickets', TABLES.tickets),
+})

@@ -1,0 +1,51 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import type { Logger } from 'pino'
+
+import type { Config } from './config.ts'
+import type { HandlerSpec } from './core/jobs.ts'
+import { replaceFile } from './store/durable-file.ts'
+import type { Store } from './store/store.ts'
+import { createAdvisor } from './triage/advisor.ts'
+import { CATEGORIES } from './triage/categories.ts'
+import { createEngine } from './triage/engine.ts'
+import { startTriage, type Triage } from './work/triage.ts'
+
+/** What the rest of the program gets of triage: the service where it is on, and who takes its jobs. */
+type Triaging = { service: Triage | null; handler: HandlerSpec | null; close: () => Promise<void> }
+
+/** While it is off nothing is to pile up: a new ticket's job is done at once. */
+const DROP: HandlerSpec = { run: async () => {}, concurrency: 8, timeLimitMs: 10_000 }
+
+/** Composes triage: the engine in its thread, what it had learned, and the language model where one is set. */
+export async function openTriage(config: Config, deps: { store: Store; log: Logger }): Promise<Triaging> {
+  if (config.triage !== 'on') {
+    return { service: null, handler: config.triage === 'off' ? DROP : null, close: async () => {} }
+  }
+  const { store, log } = deps
+  const learned = join(config.dataDir, 'triage-model')
+  const service = await startTriage({
+    store,
+    engine: createEngine({
+      embedder: config.embedder,
+      categories: CATEGORIES,
+      load: () => readIfThere(learned),
+      onNotice: (text) => log.warn(text),
+    }),
+    advisor: config.advisor === null ? null : createAdvisor(config.advisor),
+    isWorker: config.role !== 'intake',
+    keep: (bytes) => replaceFile(learned, bytes),
+    onError: (error, what) => log.error({ err: error }, what),
+  })
+  return { service, handler: service.handler, close: service.close }
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | null> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
+    throw error
+  }
+}
