@@ -1,5 +1,5 @@
 import { nodeId } from './node-id.ts'
-import { openPostgresBeside, openPostgresStore, type Postgres } from './postgres.ts'
+import type { Postgres } from './postgres.ts'
 import type { Notary } from './receipt-key.ts'
 import { openAudit as openSqliteAudit } from './sqlite-audit.ts'
 import { prepareDirectory } from './sqlite-files.ts'
@@ -12,6 +12,9 @@ import type { AuditReader, KeyStore, SourceStore, Store } from './store.ts'
 export type Where = { databaseUrl: string | null; dataDir: string }
 
 const QUEUE_BYTES = 67_108_864
+
+// Loaded where it is used: the embedded engine starts in a quarter of the time without it.
+const loadPostgres = () => import('./postgres.ts')
 
 /** The store that a server works on; `postgres` is for what else lives in that database, null for the embedded engine. */
 export async function openStore(
@@ -31,6 +34,7 @@ export async function openStore(
   prepareDirectory(dataDir)
   const { notary, onCommit } = hooks
   const node = nodeId(dataDir, config.nodeId)
+  const { openPostgresStore } = await loadPostgres()
   const { postgres, ...store } = await openPostgresStore({
     url: databaseUrl,
     node,
@@ -48,7 +52,10 @@ export async function openAccess({ databaseUrl, dataDir }: Where): Promise<{
   sourceStore: SourceStore
   close: () => Promise<void>
 }> {
-  if (databaseUrl !== null) return openPostgresBeside(databaseUrl)
+  if (databaseUrl !== null) {
+    prepareDirectory(dataDir) // of the key that seals secrets
+    return (await loadPostgres()).openPostgresBeside(databaseUrl)
+  }
   const sourceStore = openSqliteSources(dataDir)
   const keyStore = openSqliteKeys(dataDir)
   return {
@@ -67,7 +74,7 @@ export async function openAudit({
   dataDir,
 }: Where): Promise<AuditReader & { close: () => Promise<void> }> {
   if (databaseUrl !== null) {
-    const { audit, close } = await openPostgresBeside(databaseUrl)
+    const { audit, close } = await (await loadPostgres()).openPostgresBeside(databaseUrl)
     return { ...audit, close }
   }
   const audit = openSqliteAudit(dataDir)
