@@ -24,7 +24,7 @@ const TRIAGE = ['on', 'paused', 'off'] as const
 const EMBEDDERS = ['bundled', 'none', 'openai', 'ollama'] as const
 const ADVISORS = ['none', 'anthropic', 'openai', 'ollama'] as const
 
-const url = (name: string) =>
+const address = (name: string) =>
   z
     .string()
     .default('')
@@ -84,11 +84,11 @@ const Environment = z
     TICKETFLOW_EMBEDDER: z
       .enum(EMBEDDERS, { error: `TICKETFLOW_EMBEDDER must be one of ${EMBEDDERS.join(', ')}` })
       .default('bundled'),
-    TICKETFLOW_EMBEDDER_URL: url('TICKETFLOW_EMBEDDER_URL'),
+    TICKETFLOW_EMBEDDER_URL: address('TICKETFLOW_EMBEDDER_URL'),
     TICKETFLOW_EMBEDDER_MODEL: z.string().default(''),
     TICKETFLOW_EMBEDDER_KEY: z.string().default(''),
     TICKETFLOW_LLM: z.enum(ADVISORS, { error: `TICKETFLOW_LLM must be one of ${ADVISORS.join(', ')}` }).default('none'),
-    TICKETFLOW_LLM_URL: url('TICKETFLOW_LLM_URL'),
+    TICKETFLOW_LLM_URL: address('TICKETFLOW_LLM_URL'),
     TICKETFLOW_LLM_MODEL: z.string().default(''),
     TICKETFLOW_LLM_KEY: z.string().default(''),
     TICKETFLOW_LLM_TIMEOUT_S: whole('TICKETFLOW_LLM_TIMEOUT_S', { min: 1, max: 100, preset: 30 }),
@@ -197,9 +197,9 @@ function isLocalEmbedder({ TICKETFLOW_EMBEDDER: kind }: EmbedderEnvironment): bo
 }
 
 function embedderOf(env: EmbedderEnvironment) {
-  const { TICKETFLOW_EMBEDDER: kind, TICKETFLOW_EMBEDDER_URL: address, TICKETFLOW_EMBEDDER_MODEL: model } = env
+  const { TICKETFLOW_EMBEDDER: kind, TICKETFLOW_EMBEDDER_URL: url, TICKETFLOW_EMBEDDER_MODEL: model } = env
   if (kind === 'bundled' || kind === 'none') return { kind }
-  return { kind, url: address, model, key: env.TICKETFLOW_EMBEDDER_KEY || null }
+  return { kind, url, model, key: env.TICKETFLOW_EMBEDDER_KEY || null }
 }
 
 export type Config = z.output<typeof Environment> & {

@@ -12,7 +12,7 @@ const LONGEST_PAUSE_MS = 5_000
 const ALIVE_MS = 15_000
 
 /** Hears a message; null when some may have been missed, because the connection was lost for a while. */
-export type Listener = (message: string | null) => void
+type Listener = (message: string | null) => void
 
 /** Tells all nodes on one database of what happened: at most 7,000 bytes a message, at most once, in no time. */
 export type Bus = {

@@ -60,7 +60,12 @@ export function createPool(url: string, { name, max }: { name: string; max: numb
   // A connection that breaks while nobody waits for an answer of it says so to nobody else, and would end the process.
   // The pool drops it, or the next question over it fails; either way another is made when one is needed.
   pool.on('error', () => {})
-  pool.on('connect', (client) => client.on('error', () => {}))
+  pool.on('connect', (client) => {
+    client.on('error', () => {})
+    // A statement is planned when it is new, and so may its tables be: read through while they were small, they would
+    // still be when they are large. What finds rows here has an index.
+    client.query('set jit = off; set enable_seqscan = off').catch(() => {})
+  })
   return pool
 }
 

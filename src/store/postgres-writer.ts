@@ -41,6 +41,9 @@ export function createPostgresWriter(pool: Pool, node: string) {
       try {
         settled.push(...(await retrying(() => submitTogether([submission]))))
       } catch (error) {
+        // What was committed before is acknowledged; the rest would only wait for the same.
+        if (isOutage(error))
+          return [...settled, ...submissions.slice(settled.length).map(() => ({ error: asError(fault(error)) }))]
         settled.push({ error: isConflict(error) ? new AppError('unavailable', BUSY) : asError(fault(error)) })
       }
     }
@@ -167,8 +170,10 @@ async function retrying<T>(work: () => Promise<T>): Promise<T> {
 /** Takes the node's chain for this transaction, and says where it ends. */
 async function lockHead(client: Client, node: string): Promise<string> {
   const [row] = await query(client, 'select newest_link from nodes where id = $1 for update', [node])
-  if (row === undefined) throw new Error(`node ${node} is not registered`)
-  return String(row['newest_link'])
+  if (row !== undefined) return String(row['newest_link'])
+  // Registered at the start, and lost since: a failover to a standby that had not heard of it yet.
+  await query(client, 'insert into nodes (id) values ($1) on conflict do nothing', [node])
+  return lockHead(client, node)
 }
 
 /** After the chain was taken, so that a node's numbers grow along its chain. */

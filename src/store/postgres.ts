@@ -1,4 +1,3 @@
-import { AppError } from '../core/errors.ts'
 import { createActivity } from './activity.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { activityQueries } from './postgres-activity.ts'
@@ -100,8 +99,7 @@ export async function openPostgresStore(options: {
       activity: createActivity(activityQueries(pool)),
       prune: (before) => pruneDeliveries(writing, url, { before, now: Date.now() }),
       probe: async () => {
-        const rows = await ask(writing, 'update nodes set seen_at = $1 where id = $2 returning 1', [Date.now(), node])
-        if (rows.length === 0) throw new AppError('unavailable', `The database does not know this node, ${node}`)
+        await ask(writing, 'update nodes set seen_at = $1 where id = $2', [Date.now(), node])
       },
       queued: commits.queued,
       isCrowded: commits.isCrowded,

@@ -153,17 +153,6 @@ export async function startTriage(deps: {
     return (await advisor?.advise({ title, description, categories, sources }, signal)) ?? null
   }
 
-  function findingsFor(ticket: Ticket, near: readonly Found[], answers: readonly Answered[]): Findings {
-    const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticket.id)
-    const draft = draftFrom(answers)
-    return {
-      similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
-      duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
-      draft_reply:
-        draft === null ? null : { text: draft.text, sources: draft.sources.map(({ kind, id }) => ({ kind, id })) },
-    }
-  }
-
   /** What staff last wrote to the customer on those that are solved. */
   async function answersOf(near: readonly Found[]): Promise<Answered[]> {
     const solved = near.filter(({ isSolved }) => isSolved).slice(0, 3)
@@ -230,6 +219,17 @@ const readSettings = async ({ triage }: Store) =>
   TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
+
+function findingsFor(ticket: Ticket, near: readonly Found[], answers: readonly Answered[]): Findings {
+  const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticket.id)
+  const draft = draftFrom(answers)
+  return {
+    similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
+    duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
+    draft_reply:
+      draft === null ? null : { text: draft.text, sources: draft.sources.map(({ kind, id }) => ({ kind, id })) },
+  }
+}
 
 const rounded = (score: number) => Math.round(score * 1000) / 1000
 

@@ -116,6 +116,19 @@ describe('two nodes on one database', () => {
     expect(await one.checkpoint()).toEqual(await two.checkpoint())
   })
 
+  test('make tickets of what is new in a group that repeats others, however the numbers were reckoned', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const keyed = () => ticket({ externalId: 'a' }, { body: 'a', idempotencyKey: 'a' })
+    await store.submit(keyed())
+    const { ticketId: lost } = await store.submit(ticket())
+    await ask(url, 'delete from nodes')
+    const receipts = await Promise.all([keyed(), ticket(), keyed(), ticket()].map((one) => store.submit(one)))
+    expect(receipts.map(({ outcome }) => outcome)).toEqual(['duplicate', 'created', 'duplicate', 'created'])
+    expect(receipts.every(({ ticketId }) => ticketId !== lost)).toBe(true)
+    expect(await number(url, 'select count(*) from tickets')).toBe(4)
+  })
+
   test('change one ticket at once, and both changes are there', async () => {
     const url = await postgres.database()
     const [one, two] = [await open(url, 'one'), await open(url, 'two')]

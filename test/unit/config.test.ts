@@ -64,3 +64,15 @@ test('trusted proxies are addresses and networks, none unless set', () => {
     expect(faultsOf({ TICKETFLOW_TRUSTED_PROXIES: list }).join()).toContain('TICKETFLOW_TRUSTED_PROXIES')
   }
 })
+
+test('the address of a database is one of PostgreSQL, and is not shown when it is not', () => {
+  expect(readConfig({})).toMatchObject({ databaseUrl: null, nodeId: null, databaseConnections: 10 })
+  for (const url of ['postgres://u:p@db:5432/t?sslmode=require', 'postgresql://db/t', 'postgres:///t?host=/run/pg']) {
+    expect(readConfig({ DATABASE_URL: url }).databaseUrl).toBe(url)
+  }
+  for (const url of ['mysql://u:hunter2@db/t', 'hunter2']) {
+    expect(faultsOf({ DATABASE_URL: url }).join()).toMatch(/^DATABASE_URL must be/)
+    expect(faultsOf({ DATABASE_URL: url }).join()).not.toContain('hunter2')
+  }
+  expect(faultsOf({ TICKETFLOW_NODE_ID: 'a b' })).toHaveLength(1)
+})
