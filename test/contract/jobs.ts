@@ -228,8 +228,7 @@ export function jobsContract(open: OpenJobs): void {
       expect(signals.map(({ aborted }) => aborted).toSorted()).toEqual([false, true])
       expect(outcomes.map(({ outcome }) => outcome)).toEqual(['done', 'released'])
       await begin(async (job) => void seen.push(job), {}, next)
-      // Sooner than any lease ends.
-      await expect.poll(() => stateOf(next, late), { timeout: 25_000 }).toBe('gone')
+      await expect.poll(() => stateOf(next, late), PATIENT).toBe('gone')
       lasting.resolve()
       expect(seen).toMatchObject([{ id: late, attempt: 1 }])
       expect(await stateOf(next, soon)).toBe('gone')
