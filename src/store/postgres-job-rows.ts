@@ -223,9 +223,10 @@ export function createPostgresJobRows(pool: Pool) {
     }
   }
 
-  /** Lets jobs that were added with more attempts have no more than these. */
-  async function limitAttempts(ids: readonly number[], maxAttempts: number): Promise<void> {
-    await query('select graphile_worker.reschedule_jobs($1::bigint[], max_attempts := $2)', [ids, maxAttempts])
+  /** Lets a job have no more attempts than these; false while it runs, or when it is gone. */
+  async function limitAttempts(id: number, maxAttempts: number): Promise<boolean> {
+    const text = 'select id from graphile_worker.reschedule_jobs(array[$1::bigint], max_attempts := $2)'
+    return (await query(text, [id, maxAttempts])).length === 1
   }
 
   return {

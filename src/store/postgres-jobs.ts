@@ -20,6 +20,8 @@ const RESTART_MS = { least: 500, most: 30_000 }
 const STOP_MS = 5000
 /** Every so many beats it is looked for jobs of nodes that died before their first. */
 const BEATS_BETWEEN = 30
+/** How often, and with what pause, a job that failed for the last time is tried to be told so. */
+const BURIAL = { tries: 25, pauseMs: 200 }
 
 type Options = {
   /** The pool must not be ended before `close`; one that is made here from an address is ended by it. */
@@ -44,9 +46,9 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
   const onConnect = (client: PoolClient) => void client.on('error', onError)
   pool.on('error', onError).on('connect', onConnect)
   const letGo = async () => {
-    pool.off('error', onError).off('connect', onConnect)
+    if (pool === database) return void pool.off('error', onError).off('connect', onConnect)
     // A connection that hangs would be waited for in vain.
-    if (pool !== database) await Promise.race([pool.end(), sleep(STOP_MS, undefined, { ref: false })])
+    await Promise.race([pool.end(), sleep(STOP_MS, undefined, { ref: false })])
   }
   const rows = createPostgresJobRows(pool)
   const logger = loggerTo(hooks)
@@ -61,8 +63,6 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
   /** The pools of workers that are at work for us, and their jobs. */
   const pools = new Set<string>()
   const running = new Map<Run, { id: number; attempt: number; ended: Promise<unknown> }>()
-  /** Failed jobs that were added with more attempts than their kind has, by how many it has. */
-  const excessive = new Map<number, Set<number>>()
   const supervised: Promise<void>[] = []
   const stopped = new AbortController()
   /** Nothing is taken any more, and later nothing is ours any more. */
@@ -105,8 +105,17 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
     spec: HandlerSpec,
   ) {
     const { maxAttempts = DEFAULT_ATTEMPTS } = spec
-    if (given > maxAttempts) excessive.set(maxAttempts, (excessive.get(maxAttempts) ?? new Set<number>()).add(job.id))
-    hooks.onFailure({ ...job, isDead: job.attempt >= Math.min(given, maxAttempts) })
+    const isDead = job.attempt >= Math.min(given, maxAttempts)
+    hooks.onFailure({ ...job, isDead })
+    if (isDead && job.attempt < given) bury(job.id, maxAttempts).catch(hooks.onFault)
+  }
+
+  /** Of a job that was added with more attempts than its kind has: it has no others, once its runner let go of it. */
+  async function bury(id: number, maxAttempts: number): Promise<void> {
+    for (let tries = 0; tries < BURIAL.tries && !stopped.signal.aborted; tries += 1) {
+      await sleep(BURIAL.pauseMs)
+      if (await rows.limitAttempts(id, maxAttempts)) return
+    }
   }
 
   /** Keeps a runner for this kind until we close: it gives up when the database is away for long. */
@@ -155,10 +164,6 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
       // After an outage the others have not been able to beat either, and get the time to.
       if (lateMs < leaseMs) await unlockDead()
       beatAt = performance.now()
-      for (const [maxAttempts, ids] of excessive) {
-        await rows.limitAttempts([...ids], maxAttempts)
-        excessive.delete(maxAttempts)
-      }
     } catch (error) {
       hooks.onFault(error)
     }

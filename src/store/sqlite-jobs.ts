@@ -19,7 +19,7 @@ const PAUSE_MS = 25
 const POLL_MS = 500
 /** How soon it is asked again whether jobs may run, and a disk that took no commit whether it does by now. */
 const WAIT_MS = 100
-const FAULT_PAUSE_MS = 1000
+const FAULT_PAUSE_MS = { least: 1000, most: 60_000 }
 /** The most that is taken at a time of a kind, in one commit. */
 const BATCH = 50
 
@@ -55,6 +55,7 @@ export function createSqliteJobs(
   let timer: NodeJS.Timeout | undefined
   let dueAt = Infinity
   let exchangedAt = 0
+  let faultPauseMs = FAULT_PAUSE_MS.least
   let exchanging: Promise<void> | null = null
   /** Nothing is begun any more, and later nothing put on record either. */
   let closed = false
@@ -83,21 +84,26 @@ export function createSqliteJobs(
   async function exchange(): Promise<void> {
     const mayRun = !closed && hooks.mayRun()
     const wants = mayRun ? [...kinds.values()].flatMap(wantOf) : []
-    const ended = settled
+    let ended = settled
     settled = []
     try {
       if (ended.length > 0 || wants.length > 0) {
-        for (const job of await commit(() => rows.exchange(runner, ended, wants, Date.now()))) {
-          kinds.get(job.kind)?.ready.push(job)
-        }
+        const claimed = await commit(() => rows.exchange(runner, ended, wants, Date.now()))
+        // On record: never twice, for its number may be another's by then.
+        ended = []
+        for (const job of claimed) kinds.get(job.kind)?.ready.push(job)
       }
       exchangedAt = performance.now()
+      faultPauseMs = FAULT_PAUSE_MS.least
       beginAll()
       if (!closed || settled.length > 0) wake(mayRun ? nextLook() : WAIT_MS)
     } catch (error) {
       settled = [...ended, ...settled]
       hooks.onFault(error)
-      wake(FAULT_PAUSE_MS)
+      // Nobody brings it forward: a damaged store is not asked again and again.
+      exchangedAt = performance.now() + faultPauseMs - PAUSE_MS
+      wake(0)
+      faultPauseMs = Math.min(faultPauseMs * 2, FAULT_PAUSE_MS.most)
     }
   }
 
