@@ -128,7 +128,9 @@ export function nodeRed(directory: string): { script: string[]; count: () => Pro
   writeFileSync(file, '')
   const keep = { id: 'file', z: 'tab', type: 'file', filename: file, filenameType: 'str', appendNewline: true }
   const write = { ...keep, createDir: false, overwriteFile: 'false', encoding: 'none', wires: [['back']] }
-  writeFileSync(join(home, 'flows.json'), JSON.stringify([...FLOW, write]))
+  // What has no place on the canvas is taken for a setting, and not wired.
+  const flow = [...FLOW, write].map((node) => Object.assign({ x: 100, y: 100 }, node))
+  writeFileSync(join(home, 'flows.json'), JSON.stringify(flow))
   const settings = `module.exports = { flowFile: 'flows.json', uiHost: '127.0.0.1', uiPort: process.env.PORT, disableEditor: true,
     logging: { console: { level: 'warn', metrics: false, audit: false } } }\n`
   writeFileSync(join(home, 'settings.js'), settings)
