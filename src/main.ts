@@ -40,7 +40,7 @@ export type Server = { url: string; close: () => Promise<void> }
 /** Composes the program and starts it: config → store → platforms → http. Stops in reverse order. */
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   const tls = config.tls === null ? null : readTls(config.tls)
-  const { log, flush } = createLog(config.logLevel)
+  const { log, flush, writeLine } = createLog(config.logLevel)
   const traces = await tracesOf(config, log)
   const store = await openSqliteStore({
     directory: config.dataDir,
@@ -124,6 +124,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       metrics,
       traces,
       log,
+      writeLine,
       bodyLimit: config.bodyLimit,
       requestTimeoutMs: config.requestTimeoutMs,
       connections: { total: config.maxConnections, perAddress: config.addressConnections },

@@ -62,6 +62,7 @@ export async function createApp(deps: {
   /** Null where nobody asked for traces. */
   traces: Traces | null
   log: Logger
+  writeLine: ((line: string) => void) | null
   bodyLimit: number
   requestTimeoutMs: number
   connections: Pick<ConnectionBounds, 'total' | 'perAddress'>
@@ -69,7 +70,8 @@ export async function createApp(deps: {
   tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, silence, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, metrics, traces, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const { platforms, receiptKeys, metrics, traces, log, writeLine, bodyLimit, requestTimeoutMs, connections, tls } =
+    deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -141,7 +143,7 @@ export async function createApp(deps: {
   app.addHook('onClose', async () => bounded.stop())
 
   await documentation(app)
-  await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
+  await app.register(webhookRoutes({ intake, store, overload, metrics, log, writeLine, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics, overload }))
   await app.register(ticketRoutes(store), { prefix: '/api' })
