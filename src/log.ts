@@ -13,7 +13,12 @@ const FLUSH_MS = 1000
  * JSON lines, or readable ones on a terminal. JSON is written in blocks: a line may be up to a second late, and a crash
  * may take the last of them; what must not be lost is in the store.
  */
-export function createLog(level: Config['logLevel']): { log: Logger; flush: () => Promise<void> } {
+export function createLog(level: Config['logLevel']): {
+  log: Logger
+  flush: () => Promise<void>
+  /** Takes a whole line of the level info as it is; null where lines are not JSON, or such ones are not wanted. */
+  writeLine: ((line: string) => void) | null
+} {
   if (process.stdout.isTTY) {
     const stream = pretty({
       sync: true,
@@ -22,7 +27,7 @@ export function createLog(level: Config['logLevel']): { log: Logger; flush: () =
       hideObject: true,
       messageFormat: readable,
     })
-    return { log: pino({ level }, stream), flush: async () => {} }
+    return { log: pino({ level }, stream), flush: async () => {}, writeLine: null }
   }
   const lines = createLineWriter(
     process.stdout.fd,
@@ -31,7 +36,7 @@ export function createLog(level: Config['logLevel']): { log: Logger; flush: () =
   const log = pino({ level, timestamp: stdTimeFunctions.isoTime, base: null }, lines)
   // Where nobody reads any more it would be waited for in vain, and such a server could not be stopped.
   const flush = () => Promise.race([lines.flush(), sleep(FLUSH_MS, undefined, { ref: false })])
-  return { log, flush }
+  return { log, flush, writeLine: log.isLevelEnabled('info') ? lines.write : null }
 }
 
 const NOT_FACTS = new Set(['msg', 'level', 'time', 'pid', 'hostname', 'err'])

@@ -50,7 +50,7 @@ export type Server = { url: string; close: () => Promise<void> }
 export async function startServer(config: Config, announce: Announce): Promise<Server> {
   assertRole(config)
   const tls = config.tls === null ? null : readTls(config.tls)
-  const { log, flush } = createLog(config.logLevel)
+  const { log, flush, writeLine } = createLog(config.logLevel)
   const traces = await tracesOf(config, log)
   const bus = createBus()
   const { store, openJobs } = await openStore(config, {
@@ -161,6 +161,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       metrics,
       traces,
       log,
+      writeLine,
       bodyLimit: config.bodyLimit,
       requestTimeoutMs: config.requestTimeoutMs,
       connections: { total: config.maxConnections, perAddress: config.addressConnections },

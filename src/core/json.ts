@@ -12,8 +12,6 @@ const MAX_NAMES = 5_000
 /** `"abc":1,` is as short as most of that many names can be. */
 const SHORTEST_ENTRY = 7
 
-// What a number that a double cannot hold looks like: 16 digits and more in a row, or an exponent of three.
-const LOSSY_NUMBER = /\d{16}|\d[eE]\+?\d{3}/
 // The only way for a NUL or a lone surrogate into valid UTF-8 text: as an escape.
 const UNSAFE_ESCAPE = /\\u(?:0000|[dD][89a-fA-F])/
 
@@ -28,8 +26,8 @@ export function parseJson(text: string): unknown {
   try {
     const rounded: unknown = JSON.parse(body)
     // Before anything that recurses, as JSON.parse does with a reviver: the stack holds what the bounds let through.
-    checkBounds(rounded)
-    const value: unknown = LOSSY_NUMBER.test(body) ? JSON.parse(body, keepDigits) : rounded
+    const { isRounded } = checkBounds(rounded)
+    const value: unknown = isRounded ? JSON.parse(body, keepDigits) : rounded
     return body.includes('\\u') && UNSAFE_ESCAPE.test(body) ? wellFormedValue(value) : value
   } catch (error) {
     if (error instanceof SyntaxError) fail('malformed', `Body is not valid JSON${describe(error)}`)
@@ -68,13 +66,17 @@ function checkNames(text: string): void {
   const names = new Set<string>()
   for (let from = text.indexOf('"'); from >= 0; from = text.indexOf('"', from)) {
     const end = endOfString(text, from + 1)
-    const name = text.slice(from + 1, end)
+    const start = from + 1
     from = end + 1
-    while (' \n\r\t'.includes(text.charAt(from)) && from < text.length) from += 1
-    if (text.charAt(from) === ':') names.add(name)
+    while (isBlank(text.charCodeAt(from))) from += 1
+    if (text.charCodeAt(from) !== COLON) continue
+    names.add(text.slice(start, end))
     if (names.size > MAX_NAMES) fail('malformed', `Body has more than ${MAX_NAMES} different field names`)
   }
 }
+
+const COLON = 0x3a
+const isBlank = (code: number) => code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 
 /** Where the quote is that ends the string which begins at `from`, or where the text ends. */
 function endOfString(text: string, from: number): number {
@@ -86,10 +88,15 @@ function endOfString(text: string, from: number): number {
   return text.length
 }
 
-/** Throws `malformed` when the value is nested too deep or has too many keys. */
-export function checkBounds(root: unknown): void {
+/**
+ * Throws `malformed` when the value is nested too deep or has too many keys. Says whether a number in it may be another
+ * than was written: up to this one a double holds each whole number, and a fraction is taken as it comes.
+ */
+export function checkBounds(root: unknown): { isRounded: boolean } {
   let keys = 0
+  let isRounded = false
   const visit = (value: unknown, depth: number): void => {
+    if (typeof value === 'number') isRounded ||= Math.abs(value) > Number.MAX_SAFE_INTEGER
     if (typeof value !== 'object' || value === null) return
     if (depth > MAX_DEPTH) fail('malformed', `Body is nested deeper than ${MAX_DEPTH} levels`)
     const children = Array.isArray(value) ? value : Object.values(value)
@@ -98,6 +105,7 @@ export function checkBounds(root: unknown): void {
     for (const child of children) visit(child, depth + 1)
   }
   visit(root, 1)
+  return { isRounded }
 }
 
 /** The value with every string and key in it well-formed. Recurses as deep as the value: check the bounds first. */

@@ -82,6 +82,7 @@ export async function createApp(deps: {
   /** Null where nobody asked for traces. */
   traces: Traces | null
   log: Logger
+  writeLine: ((line: string) => void) | null
   bodyLimit: number
   requestTimeoutMs: number
   connections: Pick<ConnectionBounds, 'total' | 'perAddress'>
@@ -90,7 +91,7 @@ export async function createApp(deps: {
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, triage, silence, limits, overload, trustedProxies, publicUrl } =
     deps
-  const { platforms, receiptKeys, examiner, feed, facts, metrics, jobs, role, traces, log, bodyLimit } = deps
+  const { platforms, receiptKeys, examiner, feed, facts, metrics, jobs, role, traces, log, writeLine, bodyLimit } = deps
   const { requestTimeoutMs, connections, tls } = deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
@@ -169,7 +170,7 @@ export async function createApp(deps: {
   }
   await documentation(app)
   await consolePages(app)
-  await app.register(webhookRoutes({ intake, store, overload, metrics, log, publicUrl, tarpit }))
+  await app.register(webhookRoutes({ intake, store, overload, metrics, log, writeLine, publicUrl, tarpit }))
   await app.register(receiptRoutes(receiptKeys))
   await app.register(healthRoutes({ store, metrics, overload }))
   await app.register(ticketRoutes(store), { prefix: '/api' })

@@ -10,6 +10,7 @@ import type { Intake } from '../intake/ingest.ts'
 import type { Overload } from '../intake/overload.ts'
 import { pathOf } from '../intake/request.ts'
 import type { Receipt, Store } from '../store/store.ts'
+import { type DeliveryFacts, deliveryLine } from './delivery-line.ts'
 import { refusalOf, sendError, statusOf } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 import type { Tarpit } from './tarpit.ts'
@@ -38,10 +39,11 @@ export function webhookRoutes(deps: {
   overload: Overload
   metrics: Metrics
   log: Logger
+  writeLine: ((line: string) => void) | null
   publicUrl: string | null
   tarpit: Tarpit
 }) {
-  const { intake, store, overload, metrics, log, publicUrl, tarpit } = deps
+  const { intake, store, overload, metrics, log, writeLine, publicUrl, tarpit } = deps
 
   /** Answers with what the intake made of the request, or with why it made nothing of it: it has both on record. */
   async function settle(
@@ -92,9 +94,9 @@ export function webhookRoutes(deps: {
   }
 
   /** One line and one count a delivery, with all its facts and nothing of its body. */
-  function observe(request: FastifyRequest, reply: FastifyReply, facts: Record<string, unknown>): void {
+  function observe(request: FastifyRequest, reply: FastifyReply, facts: Became): void {
     const ms = reply.elapsedTime
-    metrics.delivery(senderOf(request).sourceId, String(facts['outcome']), ms / 1000)
+    metrics.delivery(senderOf(request).sourceId, facts.outcome, ms / 1000)
     const line = {
       ...facts,
       status: reply.statusCode,
@@ -105,7 +107,9 @@ export function webhookRoutes(deps: {
       ms: Math.round(ms * 100) / 100,
       request_id: request.id,
     }
-    log[reply.statusCode >= 500 ? 'error' : 'info'](line, 'delivery')
+    if (reply.statusCode >= 500) log.error(line, 'delivery')
+    else if (writeLine === null) log.info(line, 'delivery')
+    else writeLine(deliveryLine(line, Date.now()))
   }
 
   return async (app: App) => {
@@ -191,6 +195,9 @@ async function drained(request: IncomingMessage): Promise<void> {
   request.resume()
   await finished(request, { signal: AbortSignal.timeout(DRAIN_MS) }).catch(() => {})
 }
+
+/** What became of a delivery, of all that its line says. */
+type Became = Pick<DeliveryFacts, 'outcome' | 'ticket' | 'delivery' | 'reason'>
 
 const reasonOf = (error: unknown) => refusalOf(error)?.message ?? 'Internal error'
 

@@ -43,6 +43,9 @@ export type Intake = {
 
 type Parsed = { request: RawRequest; sender: Sender; body: Buffer; payload: unknown }
 
+/** What a source's field map makes of an item is waited for. */
+type ReadItem = (item: unknown) => PlatformEvent | Promise<PlatformEvent>
+
 type Submit = (delivery: NewDelivery, parsed: Parsed) => Promise<Receipt>
 
 /** The whole life of a delivery. Each line either narrows the value or throws one AppError, which is then on record. */
@@ -139,19 +142,20 @@ export function createIntake(deps: {
     return submitItems(delivery, payload, readItem, sender)
   }
 
-  const readFor = async (platform: Platform, event: unknown, { request, sender }: Parsed): Promise<PlatformEvent> =>
-    readEvent(platforms, platform, incomingOf(platforms, request, event), sender.registered)
+  function readFor(platform: Platform, event: unknown, { request, sender }: Parsed): ReturnType<ReadItem> {
+    const incoming = incomingOf(platforms, request, event)
+    return sender.registered === null
+      ? platform.read(incoming)
+      : readEvent(platforms, platform, incoming, sender.registered)
+  }
 
   async function submitItems(
     delivery: NewDelivery,
     items: readonly unknown[],
-    readItem: (item: unknown) => Promise<PlatformEvent>,
+    readItem: ReadItem,
     { registered }: Sender,
   ): Promise<Receipt> {
-    const read: Item[] = []
-    await span('map', async () => {
-      for (const item of items) read.push(await itemOf(item, readItem, registered))
-    })
+    const read = await span('map', () => itemsOf(items, readItem, registered))
     return store.submit({ kind: 'batch', delivery, items: read })
   }
 
@@ -210,23 +214,29 @@ export function createIntake(deps: {
   }
 }
 
-async function itemOf(
-  item: unknown,
-  readItem: (item: unknown) => Promise<PlatformEvent>,
-  source: Registered | null,
-): Promise<Item> {
-  try {
-    const event = await readItem(item)
-    if (event.kind === 'ignored') return { ignored: event.reason }
-    if (event.kind === 'handshake') return { ignored: 'ping' }
-    const text = JSON.stringify(item)
-    const digest = source?.redaction?.hasRaw ? source.fingerprint(text) : hash('sha256', text)
-    // The prefix keeps a batch's item apart from the same text sent alone: their answers differ.
-    return { draft: storedDraft(event.draft), fingerprint: `item:${digest}` }
-  } catch (error) {
-    if (error instanceof AppError) return { error: error.message }
-    throw error
+/** Each item stands alone: one that cannot be read says why, and takes no other with it. */
+async function itemsOf(items: readonly unknown[], readItem: ReadItem, source: Registered | null): Promise<Item[]> {
+  const read: Item[] = []
+  for (const item of items) {
+    try {
+      const event = readItem(item)
+      // Most senders are no source: a turn for each of a thousand items would cost as much as to read them.
+      read.push(itemOf(item, event instanceof Promise ? await event : event, source))
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      read.push({ error: error.message })
+    }
   }
+  return read
+}
+
+function itemOf(item: unknown, event: PlatformEvent, source: Registered | null): Item {
+  if (event.kind === 'ignored') return { ignored: event.reason }
+  if (event.kind === 'handshake') return { ignored: 'ping' }
+  const text = JSON.stringify(item)
+  const digest = source?.redaction?.hasRaw ? source.fingerprint(text) : hash('sha256', text)
+  // The prefix keeps a batch's item apart from the same text sent alone: their answers differ.
+  return { draft: storedDraft(event.draft), fingerprint: `item:${digest}` }
 }
 
 /** The sender's own id of the delivery. It names a retry, but does not forbid a retry to say more than the first. */

@@ -109,12 +109,17 @@ function plain(name: string): string {
   }
 }
 
+const PLAIN = /^[\w ./:;=,*+()-]*$/
+
+/** As JSON.stringify writes it; most headers need no escaping, and a short look is cheaper than to be sure of it. */
+const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text))
+
 function maskedHeaders({ headers }: RawRequest, hidden: (text: string) => string): string {
   let json = ''
   for (const name in headers) {
     const said = maskedValue(headers[name])
     const value = isSecret(name) ? '***' : Array.isArray(said) ? said.map(hidden) : said && hidden(said)
-    json += `${json === '' ? '{' : ','}${JSON.stringify(name)}:${JSON.stringify(value)}`
+    json += `${json === '' ? '{' : ','}${quoted(name)}:${typeof value === 'string' ? quoted(value) : JSON.stringify(value)}`
   }
   return json === '' ? '{}' : `${json}}`
 }

@@ -192,3 +192,19 @@ describe('merge', () => {
     expect([spoken.ticket.priority, spoken.said]).toEqual(['medium', {}])
   })
 })
+
+test('a whole number keeps the digits that its sender wrote, wherever it stands and however large', () => {
+  const digits = fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n })
+  fc.assert(
+    fc.property(
+      digits,
+      fc.constantFrom('%', '[%]', '{"a":[{"b":%}]}', '{"a":1.5,"b":"12345678901234567890","c":%}'),
+      (n, shape) => {
+        const text = shape.replace('%', String(n))
+        const written = JSON.stringify(parseJson(text)).replaceAll(/"(-?\d{16,})"/g, '$1')
+        expect(written).toBe(text.replaceAll(/"(-?\d{16,})"/g, '$1'))
+      },
+    ),
+  )
+  expect(parseJson('{"a":1e400,"b":1e21,"c":0.1}')).toEqual({ a: '1e400', b: 1e21, c: 0.1 })
+})
