@@ -16,6 +16,7 @@ beforeAll(async () => {
     `Salary of month ${at} is missing,payroll`,
   ]).flat()
   await writeFile(file('train.csv'), ['text,category', ...rows].join('\n'))
+  await writeFile(file('wrong.csv'), 'a,b\n1,2\n')
   await writeFile(file('test.csv'), 'text,category\nMy printer jammed,printer\n"Salary, missing",payroll\n')
   await writeFile(
     file('categories.json'),
@@ -46,7 +47,7 @@ test('needs no labels where there are descriptions', { timeout: TIME }, async ()
 test('says in a line what is wrong', { timeout: TIME }, async () => {
   const wrong = [
     [['--test', file('test.csv')], 'Give --train FILE'],
-    [['--train', file('categories.json'), '--test', file('test.csv')], 'needs the columns text and category'],
+    [['--train', file('wrong.csv'), '--test', file('test.csv')], 'needs the columns text and category'],
     [['--cold-start', file('test.csv'), '--test', file('test.csv')], 'is no list of categories'],
     [['--train', file('none.csv'), '--test', file('test.csv')], 'no such file'],
     [['--train', file('train.csv'), '--test', file('test.csv'), '--embedder', 'ftp://x'], '--embedder is'],

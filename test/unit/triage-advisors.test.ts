@@ -112,7 +112,8 @@ describe.each(KINDS)('%s', (kind) => {
     // Personal data stays here.
     expect(body).toContain('[email]')
     expect(body).not.toContain('ann@example.com')
-    expect(JSON.parse(body ?? '')).not.toHaveProperty('tools.0.name', 'account_access')
+    // Nothing that it reads can act.
+    expect(JSON.parse(body ?? '')).not.toHaveProperty('tools')
   })
 
   test('JSON in a fence is JSON', { timeout: TIME }, async () => {
@@ -195,9 +196,9 @@ test.each(OFF_LIST)('%s costs that field alone', { timeout: TIME }, async (_name
 })
 
 test('a link that is in no cited source is not in the reply', { timeout: TIME }, async () => {
-  const draft = 'Log in at https://evil.example/login, or see https://help.example.com/q.'
+  const draft = 'Log in at https://evil.example/login, or https://help.example.co! See https://help.example.com/q.'
   const { advice } = await ask('openai', answering('openai', JSON.stringify({ ...GOOD, draft_reply: draft })))
-  expect(advice?.draft?.text).toBe('Log in at [link removed], or see https://help.example.com/q.')
+  expect(advice?.draft?.text).toBe('Log in at [link removed], or [link removed]! See https://help.example.com/q.')
 })
 
 const INJECTIONS = [

@@ -1,3 +1,5 @@
+import type * as WorkerThreads from 'node:worker_threads'
+
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { CATEGORIES } from '../../src/triage/categories.ts'
@@ -8,7 +10,7 @@ import { fakeServer, freePort, listening } from '../cli.ts'
 /** Real threads; only so that a test can kill one. */
 const threads = vi.hoisted(() => [] as { terminate: () => Promise<number> }[])
 vi.mock('node:worker_threads', async (original) => {
-  const real = await original<typeof import('node:worker_threads')>()
+  const real = await original<typeof WorkerThreads>()
   class Worker extends real.Worker {
     constructor(...args: ConstructorParameters<typeof real.Worker>) {
       super(...args)

@@ -54,7 +54,7 @@ describe('the classifier', () => {
 
   test('learns from vectors beside words, and does without them', async () => {
     const vectorOf = (label: string) => Float32Array.from(Object.keys(KINDS), (kind) => (kind === label ? 1 : 0))
-    const examples = tickets(90, 3).map((one) => ({ ...one, vector: vectorOf(one.label) }))
+    const examples = tickets(90, 3).map(({ text, label }) => ({ text, label, vector: vectorOf(label) }))
     const model = await learn({ examples, descriptions: NOTHING, precision: 0.95, pause })
     expect(classify(model, NOTHING, 'entirely other words', vectorOf('payroll'))?.value).toBe('payroll')
     expect(classify(model, NOTHING, 'vpn drops', null)?.value).toBe('network')
@@ -132,7 +132,7 @@ describe('the promise', () => {
   })
 
   test('more probable is never less sure', () => {
-    const upsideDown = trials(500, 3).map((one) => ({ ...one, isRight: one.probability < 0.6 }))
+    const upsideDown = trials(500, 3).map(({ probability }) => ({ probability, isRight: probability < 0.6 }))
     expect(calibrate(upsideDown, 0.95).slope).toBeGreaterThan(0)
   })
 })
