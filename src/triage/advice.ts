@@ -13,7 +13,7 @@ export type AdviceRequest = {
   sources: readonly Pick<Answered, 'kind' | 'id' | 'title' | 'text'>[]
 }
 
-export const SENTIMENTS = ['positive', 'neutral', 'negative', 'angry'] as const
+const SENTIMENTS = ['positive', 'neutral', 'negative', 'angry'] as const
 
 /** What of an answer survived the checks; a field is null where it did not. */
 export type Advice = {

@@ -7,7 +7,7 @@ import { emptyRegression, type Pause, type Regression, type Row, score, shuffle,
 /** A text and what people said it is. `vector` is null where the embedder does not know its language, or there is none. */
 export type Example = { text: string; label: string; vector: Float32Array | null }
 
-export type Guess = { value: string; confidence: number }
+type Guess = { value: string; confidence: number }
 /** The best guess, whether it keeps the promised precision, and who comes after it. */
 export type Verdict = Guess & { isSure: boolean; others: Guess[]; source: 'model' | 'description' | 'rules' }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 
 import { Answer, promptOf, type AdviceRequest } from '../../src/triage/advice.ts'
 import { createLimits } from '../../src/triage/advisor-limits.ts'
-import { type AdvisorConfig, createAdvisor } from '../../src/triage/advisor.ts'
+import { type AdviceResult, type AdvisorConfig, createAdvisor } from '../../src/triage/advisor.ts'
 import { CATEGORIES } from '../../src/triage/categories.ts'
 import { fakeServer, freePort, listening } from '../cli.ts'
 
@@ -78,7 +78,7 @@ async function ask(kind: Kind, listener: RequestListener, more: Partial<AdvisorC
       timeoutMs: 60_000,
       ...more,
     })
-    let result = await advisor.advise(REQUEST, new AbortController().signal)
+    let result: AdviceResult = await advisor.advise(REQUEST, new AbortController().signal)
     for (let at = 1; at < times; at += 1) result = await advisor.advise(REQUEST, new AbortController().signal)
     return { ...result, used: advisor.used() }
   })

@@ -3,7 +3,7 @@ import type * as WorkerThreads from 'node:worker_threads'
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { CATEGORIES } from '../../src/triage/categories.ts'
-import { createDesk, type LabelledTicket } from '../../src/triage/desk.ts'
+import { createDesk, type LabelledTicket, ticketText } from '../../src/triage/desk.ts'
 import { createEngine, type Engine } from '../../src/triage/engine.ts'
 import { fakeServer, freePort, listening } from '../cli.ts'
 
@@ -73,7 +73,7 @@ describe.each(['bundled', 'none'] as const)('the specification’s examples, emb
   const engine = engineWith({ embedder: { kind } })
 
   test.each(EXAMPLES)('$title', { timeout: TIME }, async ({ title, description, category, priority }) => {
-    const opinion = await engine.classify(`${title}\n${description}`)
+    const opinion = await engine.classify(ticketText({ title, description }))
     expect(opinion).toMatchObject({ language: 'en', problem: null, category: { source: 'description', isSure: false } })
     expect(category).toContain(opinion.category?.value)
     expect(priority).toContain(opinion.priority?.value)
