@@ -13,7 +13,7 @@ export type AdviceRequest = {
   sources: readonly Pick<Answered, 'kind' | 'id' | 'title' | 'text'>[]
 }
 
-export const SENTIMENTS = ['positive', 'neutral', 'negative', 'angry'] as const
+const SENTIMENTS = ['positive', 'neutral', 'negative', 'angry'] as const
 
 /** What of an answer survived the checks; a field is null where it did not. */
 export type Advice = {
@@ -105,7 +105,10 @@ export function adviceFrom(answer: z.infer<typeof Answer>, { categories, sources
 }
 
 /** Links that are in no cited source came from the ticket or from nowhere: agents are not to send them on unseen. */
-const withKnownLinks = (text: string, known: string): string =>
-  text.replaceAll(LINK, (link) => (known.includes(link.replace(/[.,;:!?]+$/, '')) ? link : '[link removed]'))
+function withKnownLinks(text: string, sources: string): string {
+  const known = new Set(sources.match(LINK) ?? [])
+  return text.replaceAll(LINK, (link) => (known.has(link) ? link : '[link removed]'))
+}
 
-const LINK = /\bhttps?:\/\/[^\s<>"')\]]{1,2000}/gi
+// Without what ends the sentence around it.
+const LINK = /\bhttps?:\/\/[^\s<>"')\]]{0,2000}[^\s<>"')\].,;:!?]/gi

@@ -15,7 +15,7 @@ const LEAST_TRIALS = 30
 /** Nothing is promised on fewer: on 40 and 80, what was promised at 95 % reached 91 and 90, on 104 once 91. */
 const LEAST_PROMISE = 150
 
-export const logOdds = (probability: number): number => {
+const logOdds = (probability: number): number => {
   const p = Math.min(1 - 1e-6, Math.max(1e-6, probability))
   return Math.log(p / (1 - p))
 }

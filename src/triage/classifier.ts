@@ -7,7 +7,7 @@ import { emptyRegression, type Pause, type Regression, type Row, score, shuffle,
 /** A text and what people said it is. `vector` is null where the embedder does not know its language, or there is none. */
 export type Example = { text: string; label: string; vector: Float32Array | null }
 
-export type Guess = { value: string; confidence: number }
+type Guess = { value: string; confidence: number }
 /** The best guess, whether it keeps the promised precision, and who comes after it. */
 export type Verdict = Guess & { isSure: boolean; others: Guess[]; source: 'model' | 'description' | 'rules' }
 
@@ -39,6 +39,8 @@ const WEIGHT_LIMIT = 8_000_000
 /** Grams of all examples together: 90 MB while it learns. 17,000 tickets of 50 words, or fewer long ones. */
 const GRAM_BUDGET = 6_000_000
 const CLASS_LIMIT = 300
+/** Grams times classes: what one pass over all examples costs, about four seconds. */
+const WORK_LIMIT = 600_000_000
 const FOLDS = 5
 /** From here on one fold of held-out tickets says enough, and five would take minutes. */
 const MANY = 3000
@@ -77,7 +79,7 @@ export async function learn({ examples: all, descriptions, precision, pause }: L
   const grams: Grams[] = []
   const fits: Float32Array[] = []
   const fit = fitOn(classes, descriptions)
-  let budget = GRAM_BUDGET
+  let budget = Math.min(GRAM_BUDGET, WORK_LIMIT / classes.length)
   for (const example of all) {
     if (!known.has(example.label)) continue
     const own = gramsOf(example.text)

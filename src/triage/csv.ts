@@ -7,7 +7,7 @@ export function parseCsv(text: string): string[][] {
   let row: string[] = []
   let line = 1
   // A field, quoted or not, and what ends it.
-  const field = /(?:"((?:[^"]|"")*)"[^",\r\n]*|([^,\r\n]*))(,|\r\n|\n|\r|$)/y
+  const field = /(?:"([^"]*(?:""[^"]*)*)"[^",\r\n]*|([^,\r\n]*))(,|\r\n|\n|\r|$)/y
   field.lastIndex = text.startsWith('\u{FEFF}') ? 1 : 0
   while (field.lastIndex < text.length || row.length > 0) {
     const match = field.exec(text)

@@ -19,7 +19,7 @@ const LIMIT = 4000
 
 const GREETING = /^(?:hi|hello|hey|dear|good (?:morning|afternoon|evening))\b[^\n]{0,80}\n+/i
 const CLOSING =
-  /\n+(?:(?:best|kind|warm)(?: regards| wishes)?|regards|sincerely|cheers|many thanks|thanks|thank you)[,.!]?\s*\n[^]{0,400}$/i
+  /\n(?:(?:best|kind|warm)(?: regards| wishes)?|regards|sincerely|cheers|many thanks|thanks|thank you)[,.!]?\s*\n[^]{0,400}$/i
 
 /**
  * A reply from what helped before, with its source; null when nothing is near enough. A person's name in the greeting,

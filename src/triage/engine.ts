@@ -114,6 +114,7 @@ export function createEngine(config: EngineConfig): Engine {
   }
 
   function post(worker: Worker, question: Question, signal: AbortSignal = NEVER): Promise<unknown> {
+    if (signal.aborted) return Promise.reject(signal.reason)
     // What is posted to a thread that is gone is never answered.
     if (gone.has(worker)) return Promise.reject(unavailable('The triage engine stopped; ask again'))
     calls += 1

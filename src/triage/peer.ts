@@ -59,7 +59,7 @@ async function tryOnce({ url, body, key, timeoutMs, signal }: Request): Promise<
 }
 
 /** Seconds or a date, at most ten seconds from now; null for anything else. */
-export function retryAfterMs(header: string | null): number | null {
+function retryAfterMs(header: string | null): number | null {
   if (header === null) return null
   const ms = /^\d+(\.\d+)?$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now()
   return Number.isNaN(ms) ? null : Math.max(0, Math.min(LONGEST_WAIT_MS, ms))

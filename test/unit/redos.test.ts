@@ -18,6 +18,13 @@ import { wikiToText } from '../../src/core/wiki.ts'
 import { authenticateOpen } from '../../src/intake/auth.ts'
 import { parseBody } from '../../src/intake/body.ts'
 import flat from '../../src/platforms/flat.ts'
+import { adviceFrom } from '../../src/triage/advice.ts'
+import { chunksOf } from '../../src/triage/chunks.ts'
+import { parseCsv } from '../../src/triage/csv.ts'
+import { draftFrom } from '../../src/triage/draft.ts'
+import { gramsOf } from '../../src/triage/features.ts'
+import { languageOf } from '../../src/triage/language.ts'
+import { priorityByRules } from '../../src/triage/priority-rules.ts'
 import { ROOT } from '../server.ts'
 
 const SIZE = 2_500
@@ -153,6 +160,26 @@ describe('what reads the sender’s text takes time in proportion to it', AGAIN,
     'withoutQuotedReply, above a quotation': (text) => withoutQuotedReply(`${text}\n> quoted`),
     priorityFromLabels: (text) => priorityFromLabels([text]),
     parseReceipt,
+    gramsOf,
+    languageOf,
+    priorityByRules: (text) => priorityByRules(text, null),
+    parseCsv,
+    'parseCsv, in quotes': (text) => parseCsv(`"${text}"`),
+    chunksOf: (text) => chunksOf({ title: 'x', body: text, format: 'text' }),
+    'a draft': (text) => draftFrom([{ kind: 'ticket', id: 1, title: 'x', text: `a\n${text}`, score: 1 }]),
+    'a reply of a model': (text) =>
+      adviceFrom(
+        {
+          category: text,
+          priority: 'low',
+          summary: text,
+          language: text,
+          sentiment: 'neutral',
+          draft_reply: `http://${text}`,
+          citations: ['T1'],
+        },
+        { title: 'x', description: 'x', categories: [], sources: [{ kind: 'ticket', id: 1, title: 'x', text }] },
+      ),
     'an eraser, in prose': (text) => ERASER.without(text, false),
     'an eraser, wherever it stands': (text) => ERASER.without(text, true),
     'a mail, each field': (text) =>
