@@ -58,7 +58,7 @@ export async function buildConsole() {
   try {
     await build({
       configFile: join(CONSOLE, 'vite.config.ts'),
-      logLevel: 'warn',
+      logLevel: 'error',
       build: { outDir: aside, emptyOutDir: true },
     })
     compress(aside)

@@ -85,7 +85,7 @@ export const Row = memo(function Row(props: RowProps) {
     <div className={`relative flex h-full items-center gap-3 border-b border-line px-6 ${look}`}>
       {box}
       <PriorityMark priority={ticket.priority} />
-      <span className="w-16 shrink-0 truncate text-sm text-muted tabular-nums">#{ticket.id}</span>
+      <span className="w-14 shrink-0 truncate text-sm text-muted tabular-nums">#{ticket.id}</span>
       <div className="flex min-w-0 flex-1 items-baseline gap-2">
         {link}
         <span className="min-w-0 flex-1 truncate text-sm text-muted">{ticket.excerpt}</span>
