@@ -1,4 +1,6 @@
 // How large the console is and how quickly it answers, in a real browser at 100,000 tickets: npm run bench:console [tickets]
+import { loadavg } from 'node:os'
+
 import type { Page } from 'playwright-core'
 
 import { buildConsole } from '../bin/build-console.js'
@@ -30,7 +32,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`)
 await buildConsole()
 const [server, browser] = await Promise.all([startTestServer({ TICKETFLOW_ADDRESS_RATE: '0' }), openChromium()])
 try {
-  say(machine())
+  say(`${machine()}; load ${loadavg()[0]?.toFixed(1)}`)
   await fill(`${server.webhook}/batch`)
   const { page } = await openPage(browser)
   let bytes = 0
@@ -82,8 +84,8 @@ async function load(page: Page): Promise<number> {
 }
 
 /** ms from the choice of a category until the rows are those. */
-const choose = (page: Page, category: string) =>
-  page.evaluate<number>(`new Promise((resolve) => {
+async function choose(page: Page, category: string): Promise<number> {
+  return page.evaluate<number>(`new Promise((resolve) => {
     const select = document.querySelector('select[aria-label=Category]')
     const began = performance.now()
     Object.getOwnPropertyDescriptor(HTMLSelectElement.prototype, 'value').set.call(select, '${category}')
@@ -96,6 +98,7 @@ const choose = (page: Page, category: string) =>
     }
     requestAnimationFrame(look)
   })`)
+}
 
 async function times(count: number, measure: (round: number) => Promise<number>): Promise<number[]> {
   const measured: number[] = []

@@ -14,6 +14,7 @@ import { buttonClass } from './parts/button.tsx'
 import { Page } from './parts/page.tsx'
 import { Empty, Failed } from './parts/state.tsx'
 import { Shell } from './shell.tsx'
+import { ticketsQuery } from './tickets/list-query.ts'
 import { readTicketSearch } from './tickets/search.ts'
 
 // To add a page: a route here, its address in CONSOLE_PAGES (src/http/console.ts), a component that is loaded when it is
@@ -50,6 +51,10 @@ const tickets = createRoute({
   getParentRoute: () => shell,
   path: '/tickets',
   validateSearch: readTicketSearch,
+  loaderDeps: ({ search }) => search,
+  loader: ({ deps, cause }) => {
+    if (cause !== 'preload') void queryClient.prefetchInfiniteQuery(ticketsQuery(deps))
+  },
   component: lazyRouteComponent(() => import('./tickets/page.tsx'), 'TicketsPage'),
 })
 

@@ -177,6 +177,7 @@ export function TicketsPage() {
               errors={bulk.errors}
               onSelect={select}
               onFocus={setCurrent}
+              onOpen={(id) => void show(id)}
             />
           )}
         </section>
