@@ -1,13 +1,9 @@
-import { readFileSync } from 'node:fs'
-
 import { Command, InvalidArgumentError } from 'commander'
 
 import { example, seconds, SETTINGS, whole } from './cli/options.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
 import { type Scope, SCOPES } from './core/key.ts'
-
-// Written by us, and read where it lies both beside src/ and beside dist/.
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+import { version } from './version.ts'
 
 const DEFAULT_SCOPES: Scope[] = ['intake']
 

@@ -113,6 +113,22 @@ const Environment = z
 
 export type Config = z.output<typeof Environment>
 
+/** What may be shown to an administrator: all that is no secret, by the name of what sets it. 0 is none. */
+export const shownSettings = (config: Config): Record<string, string | number | null> => ({
+  TICKETFLOW_RETENTION_DAYS: config.retentionDays,
+  TICKETFLOW_DATA_DIR: config.dataDir,
+  TICKETFLOW_PUBLIC_URL: config.publicUrl,
+  TICKETFLOW_BODY_LIMIT: config.bodyLimit,
+  TICKETFLOW_MAX_QUEUED: config.maxQueued,
+  TICKETFLOW_ADDRESS_RATE: config.addressRate,
+  TICKETFLOW_KEY_RATE: config.keyRate,
+  TICKETFLOW_TRUSTED_PROXIES: config.trustedProxies.join(',') || null,
+  TICKETFLOW_REQUEST_TIMEOUT_S: config.requestTimeoutMs / 1000,
+  TICKETFLOW_MAX_CONNECTIONS: config.maxConnections,
+  TICKETFLOW_ADDRESS_CONNECTIONS: config.addressConnections,
+  TICKETFLOW_LOG_LEVEL: config.logLevel,
+})
+
 /** Everything that is wrong with the configuration, a sentence each. */
 export class ConfigError extends Error {
   readonly faults: string[]

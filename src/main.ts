@@ -1,11 +1,12 @@
 import { Server as TlsServer } from 'node:tls'
 
-import type { Config } from './config.ts'
+import { type Config, shownSettings } from './config.ts'
 import { perMinute } from './core/rate.ts'
 import { createApp } from './http/app.ts'
 import { statusOf } from './http/errors.ts'
 import { createFeed } from './http/feed.ts'
 import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createExaminer } from './intake/examine.ts'
 import { createIntake } from './intake/ingest.ts'
 import { isLoopback } from './intake/auth.ts'
 import { createAdminKey, createGate } from './intake/keys.ts'
@@ -22,6 +23,7 @@ import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openSqliteStore } from './store/sqlite.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
+import { version } from './version.ts'
 import { createBus } from './work/events.ts'
 import { startHousekeeping } from './work/housekeeping.ts'
 
@@ -104,7 +106,15 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       publicUrl: config.publicUrl,
       platforms: platforms.all,
       receiptKeys: receiptKey.keys,
+      examiner: createExaminer({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       feed,
+      facts: {
+        version,
+        engine: 'sqlite',
+        startedAt: Date.now(),
+        publicUrl: config.publicUrl,
+        settings: shownSettings(config),
+      },
       metrics,
       log,
       bodyLimit: config.bodyLimit,

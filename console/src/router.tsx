@@ -10,11 +10,14 @@ import {
 
 import { query } from './api/client.ts'
 import { queryClient, whenSignedOut } from './api/query.ts'
+import { readDeliverySearch } from './deliveries/search.ts'
+import { readInsightSearch } from './insights/search.ts'
 import { buttonClass } from './parts/button.tsx'
 import { Page } from './parts/page.tsx'
 import { Empty, Failed } from './parts/state.tsx'
 import { Shell } from './shell.tsx'
 import { ticketsQuery } from './tickets/list-query.ts'
+import { readMappingSearch } from './sources/search.ts'
 import { readTicketSearch } from './tickets/search.ts'
 
 // To add a page: a route here, its address in CONSOLE_PAGES (src/http/console.ts), a component that is loaded when it is
@@ -64,11 +67,16 @@ const ticket = createRoute({ getParentRoute: () => tickets, path: '$ticketId', c
 const deliveries = createRoute({
   getParentRoute: () => shell,
   path: '/deliveries',
-  validateSearch: (search: Record<string, string | undefined>) => search,
+  validateSearch: readDeliverySearch,
   component: lazyRouteComponent(() => import('./deliveries/page.tsx'), 'DeliveriesPage'),
 })
 
-const delivery = createRoute({ getParentRoute: () => deliveries, path: '$deliveryId', component: Outlet })
+/** As with a ticket, the list stays beside it. */
+const delivery = createRoute({
+  getParentRoute: () => deliveries,
+  path: '$deliveryId',
+  component: lazyRouteComponent(() => import('./deliveries/inspector.tsx'), 'Inspector'),
+})
 
 const sources = createRoute({
   getParentRoute: () => shell,
@@ -76,10 +84,29 @@ const sources = createRoute({
   component: lazyRouteComponent(() => import('./sources/page.tsx'), 'SourcesPage'),
 })
 
+const newSource = createRoute({
+  getParentRoute: () => shell,
+  path: '/sources/new',
+  component: lazyRouteComponent(() => import('./sources/new.tsx'), 'NewSourcePage'),
+})
+
+const source = createRoute({
+  getParentRoute: () => shell,
+  path: '/sources/$sourceId',
+  component: lazyRouteComponent(() => import('./sources/source.tsx'), 'SourcePage'),
+})
+
+const mapping = createRoute({
+  getParentRoute: () => shell,
+  path: '/sources/$sourceId/mapping',
+  validateSearch: readMappingSearch,
+  component: lazyRouteComponent(() => import('./sources/mapping.tsx'), 'MappingPage'),
+})
+
 const insights = createRoute({
   getParentRoute: () => shell,
   path: '/insights',
-  validateSearch: (search: Record<string, string | undefined>) => search,
+  validateSearch: readInsightSearch,
   component: lazyRouteComponent(() => import('./insights/page.tsx'), 'InsightsPage'),
 })
 
@@ -97,6 +124,9 @@ const routeTree = root.addChildren([
     tickets.addChildren([ticket]),
     deliveries.addChildren([delivery]),
     sources,
+    newSource,
+    source,
+    mapping,
     insights,
     settings,
   ]),

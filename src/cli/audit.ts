@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 
 import { readConfig } from '../config.ts'
 import { type Checkpoint, checkpointJson, checkpointLine, checkpointsIn } from '../core/audit.ts'
-import { type AuditReport, verifyAudit } from '../store/audit.ts'
+import { auditReportJson, type AuditReport, verifyAudit } from '../store/audit.ts'
 import { openAudit } from '../store/sqlite-audit.ts'
 import { StoreError } from '../store/sqlite-files.ts'
 import type { AuditReader } from '../store/store.ts'
@@ -22,7 +22,7 @@ export async function verify({ json = false, checkpoint: kept }: Options & { che
         drawLine(`${percent(done, total)} %  ${done.toLocaleString('en-US')} of ${count(total, ...DELIVERIES)}`),
     })
     clearLine()
-    if (json) print(JSON.stringify(reportJson(report), null, 2))
+    if (json) print(JSON.stringify(auditReportJson(report), null, 2))
     else show(report, checkpoints.length > 0)
     if (report.fault !== null) process.exitCode = 1
   })
@@ -79,15 +79,3 @@ function show(report: AuditReport, isProof: boolean): void {
 const DELIVERIES = ['delivery', 'deliveries'] as const
 
 const place = ({ deliveryId, receivedAt }: Checkpoint) => `${deliveryId} (${new Date(receivedAt).toISOString()})`
-
-const reportJson = ({ rows, first, last, erased, uncovered, isPruned, proven, fault }: AuditReport) => ({
-  ok: fault === null,
-  deliveries: rows,
-  first: first && checkpointJson(first),
-  last: last && checkpointJson(last),
-  erased,
-  before_the_chain: uncovered,
-  pruned: isPruned,
-  checkpoints_proven: proven,
-  fault: fault && { delivery_id: fault.deliveryId, kind: fault.kind, detail: fault.detail },
-})

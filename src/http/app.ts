@@ -10,6 +10,7 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { AppError, fail } from '../core/errors.ts'
 import type { Platform } from '../core/platform.ts'
 import type { Intake } from '../intake/ingest.ts'
+import type { Examiner } from '../intake/examine.ts'
 import type { Gate } from '../intake/keys.ts'
 import type { Limits } from '../intake/limits.ts'
 import type { Overload, Shed } from '../intake/overload.ts'
@@ -17,6 +18,7 @@ import type { Registry } from '../intake/registry.ts'
 import type { TimeMachine } from '../intake/time-machine.ts'
 import type { Store } from '../store/store.ts'
 import type { ShownKey } from '../store/receipt-key.ts'
+import { aboutRoutes, type Facts } from './about.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
@@ -24,10 +26,12 @@ import { answerOn, boundConnections, type ConnectionBounds } from './connections
 import { consolePages } from './console.ts'
 import { documentation } from './docs.ts'
 import { eventRoutes } from './events.ts'
+import { examineRoutes } from './examine.ts'
 import { errorBody, sendError, statusOf } from './errors.ts'
 import { accessOf, type App, askerOf, JSON_TYPE } from './fastify.ts'
 import type { Feed } from './feed.ts'
 import { healthRoutes } from './health.ts'
+import { insightRoutes } from './insights.ts'
 import { keyRoutes } from './keys.ts'
 import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
@@ -58,7 +62,9 @@ export async function createApp(deps: {
   publicUrl: string | null
   platforms: readonly Platform[]
   receiptKeys: readonly ShownKey[]
+  examiner: Examiner
   feed: Feed
+  facts: Facts
   metrics: Metrics
   log: Logger
   bodyLimit: number
@@ -68,7 +74,8 @@ export async function createApp(deps: {
   tls: SecureContextOptions | null
 }): Promise<App> {
   const { store, intake, gate, registry, timeMachine, limits, overload, trustedProxies, publicUrl } = deps
-  const { platforms, receiptKeys, feed, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } = deps
+  const { platforms, receiptKeys, examiner, feed, facts, metrics, log, bodyLimit, requestTimeoutMs, connections, tls } =
+    deps
   const wire = {
     requireHostHeader: false, // Node's own refusal has no body; the hook below has one
     maxHeaderSize: 16_384,
@@ -150,6 +157,9 @@ export async function createApp(deps: {
   await app.register(keyRoutes(store.keyStore), { prefix: '/api' })
   await app.register(sourceRoutes({ registry, gate, keyStore: store.keyStore }), { prefix: '/api' })
   await app.register(sessionRoutes({ gate, limits, publicUrl }), { prefix: '/api' })
+  await app.register(aboutRoutes({ facts, gate, store }), { prefix: '/api' })
+  await app.register(examineRoutes(examiner, intake, store), { prefix: '/api' })
+  await app.register(insightRoutes(store), { prefix: '/api' })
   await app.register(eventRoutes(feed, gate), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   return app

@@ -1,19 +1,13 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import { PassThrough } from 'node:stream'
-
-import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 
 import { FieldMapSettings } from '../core/source.ts'
 import { clip } from '../core/text.ts'
 import type { Registry } from '../intake/registry.ts'
-import type { Progress, Simulation, TimeMachine } from '../intake/time-machine.ts'
-import { errorBody } from './errors.ts'
+import type { Simulation, TimeMachine } from '../intake/time-machine.ts'
 import type { App } from './fastify.ts'
 import { Errors } from './schemas.ts'
 import { Named } from './sources.ts'
-
-const NDJSON = 'application/x-ndjson'
+import { told } from './told.ts'
 
 const Proposal = z.strictObject({
   field_map: FieldMapSettings,
@@ -89,25 +83,6 @@ export const simulationRoutes = (registry: Registry, timeMachine: TimeMachine) =
         return { ...shownSimulation(applied, show), changed: applied.changed }
       }),
   )
-}
-
-/** Does what takes long: at once for most, line by line for whoever asks to hear how far it is. */
-async function told<Result>(
-  { accept = '' }: IncomingHttpHeaders,
-  reply: FastifyReply,
-  work: (onProgress: Progress) => Promise<Result>,
-): Promise<Result> {
-  if (!accept.includes(NDJSON)) return work(() => {})
-  const lines = new PassThrough()
-  const say = (line: unknown) => lines.write(`${JSON.stringify(line)}\n`)
-  reply.type(NDJSON).send(lines)
-  try {
-    say({ result: await work((done, total) => say({ progress: { done, total } })) })
-  } catch (error) {
-    say({ error: errorBody(error) })
-  }
-  lines.end()
-  return reply as never // it has sent itself
 }
 
 /** Texts long enough to see what became another. */

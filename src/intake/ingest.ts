@@ -36,6 +36,8 @@ export type Intake = {
   refuse: (request: RawRequest, reason: string, status: number) => Promise<void>
   /** Works a delivery that is on record once more, as things are now. Returns what became of it, accepted or not. */
   replay: (id: number, by: Replayer) => Promise<Replayed>
+  /** Takes a body as if its source had sent and signed it; whoever asks vouches for it. */
+  vouched: (request: RawRequest, sourceId: string) => Promise<Receipt>
 }
 
 type Parsed = { request: RawRequest; sender: Sender; body: Buffer; payload: unknown }
@@ -169,6 +171,23 @@ export function createIntake(deps: {
     }
   }
 
+  async function vouched(request: RawRequest, sourceId: string): Promise<Receipt> {
+    const registered = sources.find(sourceId) ?? fail('not_found', `No source ${sourceId}`)
+    const sender: Sender = { source: sourceId, registered }
+    const delivery = deliveryOf(request, sender, request.body)
+    try {
+      return await submitOne(delivery, {
+        request,
+        sender,
+        body: request.body,
+        payload: parseBody(request, request.body),
+      })
+    } catch (error) {
+      if (!(error instanceof AppError) || UNRECORDED.has(error.code)) throw error
+      return record(delivery, error.message, statusOf(error))
+    }
+  }
+
   const record = (delivery: NewDelivery, reason: string, status: number): Promise<Receipt> =>
     store.submit({ kind: 'refusal', delivery, reason, status })
 
@@ -179,6 +198,7 @@ export function createIntake(deps: {
     admit: (request) => void sources.admit(request),
     refuse: async (request, reason, status) => void (await record(unproved(request), reason, status)),
     replay,
+    vouched,
   }
 }
 

@@ -58,7 +58,7 @@ function shown(platform: Platform, incoming: Incoming, event: PlatformEvent): Ev
 }
 
 /** The ticket as it would be answered if it were new; it has no number and no times, because it is not stored. */
-function ticketOf(draft: TicketDraft) {
+export function ticketOf(draft: TicketDraft) {
   const ticket = newTicket(0, { ...draft, metadata: '' }, 0)
   return {
     title: ticket.title,

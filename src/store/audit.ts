@@ -1,4 +1,4 @@
-import { type Checkpoint, GENESIS, isErased, linkOf, sealOf } from '../core/audit.ts'
+import { type Checkpoint, checkpointJson, GENESIS, isErased, linkOf, sealOf } from '../core/audit.ts'
 import type { Anchor, AuditReader, AuditRow, AuditStart } from './store.ts'
 
 const PAGE = 500
@@ -163,3 +163,16 @@ function settleUnseen(report: AuditReport, { anchor, newest }: AuditStart, unsee
   const detail = `Retention has forgotten delivery ${first.deliveryId}, so its checkpoint proves nothing any more; keep newer ones`
   report.fault ??= { deliveryId: first.deliveryId, kind: 'forgotten', detail }
 }
+
+/** A report as it is shown. */
+export const auditReportJson = ({ rows, first, last, erased, uncovered, isPruned, proven, fault }: AuditReport) => ({
+  ok: fault === null,
+  deliveries: rows,
+  first: first && checkpointJson(first),
+  last: last && checkpointJson(last),
+  erased,
+  before_the_chain: uncovered,
+  pruned: isPruned,
+  checkpoints_proven: proven,
+  fault: fault && { delivery_id: fault.deliveryId, kind: fault.kind, detail: fault.detail },
+})

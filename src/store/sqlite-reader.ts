@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
+import { activityQueries } from './sqlite-activity.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import type { SearchIndex } from './sqlite-index.ts'
 import { DELIVERY, deliveryOf, numberOrNull, storedOf, textOrNull, ticketOf, ticketRow } from './sqlite-rows.ts'
@@ -137,6 +138,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     newestTicket: () => Number(sql.newestTicket.get()?.['id']),
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
     ...auditQueries(db),
+    ...activityQueries(db),
   }
 }
 

@@ -1,5 +1,6 @@
 import { AppError } from '../core/errors.ts'
 import { createGroupCommit } from './group-commit.ts'
+import { createActivity } from './sqlite-activity.ts'
 import {
   assertNotLost,
   filesInPlace,
@@ -140,6 +141,7 @@ export async function openSqliteStore(options: {
       },
       probe: () => durably(() => writer.probe(Date.now(), failing ? PROBE_BYTES : 0)),
       figures: async () => ({ newestTicket: await reader.newestTicket(), bytes: fileSizes(directory) }),
+      activity: createActivity(reader),
       queued: commits.queued,
       isCrowded: commits.isCrowded,
       close: async () => {

@@ -1,3 +1,4 @@
+import type { Hours } from '../core/activity.ts'
 import type { AuditEntry, Checkpoint } from '../core/audit.ts'
 import type { ApiKey } from '../core/key.ts'
 import type { Stored, StoredDraft } from '../core/merge.ts'
@@ -237,6 +238,11 @@ export type Store = TicketReader &
     /** Those of these that are there, in order of their numbers: the deliveries and tickets of a few commits. */
     rowsOf: (changes: Changes) => Promise<{ deliveries: StoredDelivery[]; tickets: Ticket[] }>
     figures: () => Promise<StoreFigures>
+    /**
+     * What came since this time (ms), by the hour. Takes about `patienceMs` at most: where that is too short, the newest
+     * are counted, and a later call knows more.
+     */
+    activity: (from: number, patienceMs: number) => Promise<{ hours: Hours; isWhole: boolean }>
     /** Submissions that wait for a commit. */
     queued: () => number
     /** So much waits to be committed that no more should be taken: before it is too much, and until it is much less. */

@@ -1083,6 +1083,53 @@ export function storeContract(open: OpenSubject): void {
     })
   })
 
+  describe('what the console asks', () => {
+    test('rows by their numbers, in order, and only those that are there', async () => {
+      const store = await start()
+      const first = await submitTicket(store)
+      const second = await submitTicket(store)
+      const ids = [second, first]
+      const rows = await store.rowsOf({
+        deliveries: [...ids.map(({ deliveryId }) => deliveryId), 999],
+        tickets: [999, ...ids.map(({ ticketId }) => ticketId ?? 0)],
+      })
+      expect(rows.deliveries.map(({ id }) => id)).toEqual([first.deliveryId, second.deliveryId])
+      expect(rows.tickets.map(({ id }) => id)).toEqual([first.ticketId, second.ticketId])
+      expect(rows.deliveries[0]).toMatchObject({ outcome: 'created', ticketId: first.ticketId })
+    })
+
+    test('what came since a time, by the hour', async () => {
+      const store = await start()
+      const hour = 3_600_000
+      const now = Math.floor(Date.now() / hour) * hour + hour / 2
+      expect(await store.activity(now - 10 * hour, 60_000)).toMatchObject({ isWhole: true })
+      for (const hours of [50, 3, 3, 1, 0]) {
+        await submitTicket(store, { category: 'billing' }, { receivedAt: now - hours * hour, source: 'acme' })
+      }
+      const refused = { ...delivery({ receivedAt: now, source: 'acme', platform: null }) }
+      await store.submit({ kind: 'refusal', delivery: refused, status: 400, reason: 'no' })
+      const { hours, isWhole } = await store.activity(now - 10 * hour, 60_000)
+      expect(isWhole).toBe(true)
+      const at = (ago: number) => hours.get(Math.floor((now - ago * hour) / hour) * hour)
+      expect(at(3)?.outcomes).toEqual(new Map([['created', 2]]))
+      expect(at(0)).toMatchObject({
+        outcomes: new Map([
+          ['created', 1],
+          ['rejected', 1],
+        ]),
+        platforms: new Map([['flat', 1]]),
+        sources: new Map([['acme', 2]]),
+        refused: new Map([['acme', 1]]),
+      })
+      const billed = [3, 1, 0].map((ago) => at(ago)?.categories.get('billing') ?? 0)
+      const tickets = billed.reduce((sum, one) => sum + one)
+      expect(tickets).toBe(4)
+      const before = await store.activity(now - 100 * hour, 60_000)
+      const deliveries = [...before.hours.values()].reduce((sum, one) => sum + (one.outcomes.get('created') ?? 0), 0)
+      expect(deliveries).toBe(5)
+    })
+  })
+
   test('a probe commits', async () => {
     const store = await start()
     await expect(store.probe()).resolves.toBeUndefined()
