@@ -149,7 +149,8 @@ declare module '@tanstack/react-router' {
 }
 
 whenSignedOut(() => {
-  const { pathname, href } = router.state.location
+  // The latest one: who signs out is on the way there already, and does not want to come back.
+  const { pathname, href } = router.latestLocation
   if (pathname === '/sign-in') return
   void router.navigate({ to: '/sign-in', search: { to: href }, replace: true })
   // What the session before could see is not shown to the next one.
