@@ -3,6 +3,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { Page } from 'playwright-core'
+
 import { buildConsole } from '../bin/build-console.js'
 import { openChromium, openPage } from '../test/chromium.ts'
 import { discard, startTestServer } from '../test/server.ts'
@@ -15,7 +17,6 @@ const SIZES = { wide: { width: 1440, height: 900 }, narrow: { width: 360, height
 await buildConsole()
 await mkdir(folder, { recursive: true })
 const key = 'k'.repeat(40)
-const headers = { authorization: `Bearer ${key}` }
 const [open, closed, browser] = await Promise.all([
   startTestServer(),
   startTestServer({ TICKETFLOW_ADMIN_KEY: key }),
@@ -37,18 +38,11 @@ try {
     settings: `${open.url}/settings`,
     'sign-in': `${closed.url}/sign-in`,
   }
-  await fetch(`${closed.url}/api/tickets`, { headers })
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const colorScheme of ['light', 'dark'] as const) {
       const { page, complaints } = await openPage(browser, { viewport, colorScheme })
-      for (const [name, url] of Object.entries(pages)) {
-        if (only.length > 0 && !only.includes(name)) continue
-        await page.goto(url)
-        await page.locator('h1').first().waitFor({ state: 'attached' })
-        await page.getByRole('status').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
-        await page.screenshot({ path: join(folder, `${name}-${size}-${colorScheme}.png`) })
-      }
-      if (complaints.length > 0) process.stderr.write(`${size} ${colorScheme}: ${complaints.join('\n')}\n`)
+      await photograph(page, pages, `${size}-${colorScheme}`)
+      process.stderr.write(complaints.map((complaint) => `${size} ${colorScheme}: ${complaint}\n`).join(''))
       await page.context().close()
     }
   }
@@ -56,4 +50,14 @@ try {
 } finally {
   await browser.close()
   await Promise.all([open, closed].map(discard))
+}
+
+async function photograph(page: Page, pages: Record<string, string>, look: string): Promise<void> {
+  for (const [name, url] of Object.entries(pages)) {
+    if (only.length > 0 && !only.includes(name)) continue
+    await page.goto(url)
+    await page.locator('h1').first().waitFor({ state: 'attached' })
+    await page.getByRole('status').filter({ hasText: 'Loading' }).first().waitFor({ state: 'detached' })
+    await page.screenshot({ path: join(folder, `${name}-${look}.png`) })
+  }
 }

@@ -53,12 +53,15 @@ export async function buildConsole() {
   const dist = join(CONSOLE, 'dist')
   const stamp = sourceHash()
   if (stampOf(dist) === stamp) return false
+  // Whatever the caller runs as (tests set NODE_ENV), what is served is never React's development build.
+  // oxlint-disable-next-line node/no-process-env
+  process.env.NODE_ENV = 'production'
   const { build } = await import('vite')
   const aside = join(CONSOLE, `dist-${process.pid}`)
   try {
     await build({
       configFile: join(CONSOLE, 'vite.config.ts'),
-      logLevel: 'warn',
+      logLevel: 'error',
       build: { outDir: aside, emptyOutDir: true },
     })
     compress(aside)

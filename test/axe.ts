@@ -10,6 +10,10 @@ export async function violationsOf(page: Page): Promise<string[]> {
   // As text: what runs in the page is no part of this program.
   const found = await page.evaluate<Found[]>(`axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    resultTypes: ['violations'],
+    // Style sheets and addresses of elements take most of the time, and no rule of these needs them.
+    preload: false,
+    selectors: false,
   }).then(({ violations }) => violations)`)
   return found.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary ?? ''}`),

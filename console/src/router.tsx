@@ -16,6 +16,7 @@ import { buttonClass } from './parts/button.tsx'
 import { Page } from './parts/page.tsx'
 import { Empty, Failed } from './parts/state.tsx'
 import { Shell } from './shell.tsx'
+import { ticketsQuery } from './tickets/list-query.ts'
 import { readMappingSearch } from './sources/search.ts'
 import { readTicketSearch } from './tickets/search.ts'
 
@@ -53,6 +54,10 @@ const tickets = createRoute({
   getParentRoute: () => shell,
   path: '/tickets',
   validateSearch: readTicketSearch,
+  loaderDeps: ({ search }) => search,
+  loader: ({ deps, cause }) => {
+    if (cause !== 'preload') void queryClient.prefetchInfiniteQuery(ticketsQuery(deps))
+  },
   component: lazyRouteComponent(() => import('./tickets/page.tsx'), 'TicketsPage'),
 })
 
@@ -144,7 +149,8 @@ declare module '@tanstack/react-router' {
 }
 
 whenSignedOut(() => {
-  const { pathname, href } = router.state.location
+  // The latest one: who signs out is on the way there already, and does not want to come back.
+  const { pathname, href } = router.latestLocation
   if (pathname === '/sign-in') return
   void router.navigate({ to: '/sign-in', search: { to: href }, replace: true })
   // What the session before could see is not shown to the next one.

@@ -24,6 +24,7 @@ async function visit(path: string, options: Parameters<typeof openPage>[1] = {})
   const one = await openPage(browser, options)
   watched.push(one)
   const { page } = one
+  if (process.env.FAST) page.setDefaultTimeout(15000)
   const headers = { 'x-ticketflow-csrf': '1' }
   await page.context().request.post(`${server.url}/api/session`, { data: { key: KEY }, headers })
   await page.goto(server.url + path)
@@ -41,9 +42,13 @@ function zendesk(serial: number, secret = SECRET) {
   const signature = createHmac('sha256', secret)
     .update(time + body)
     .digest('base64')
-  const own = { 'X-Zendesk-Webhook-Signature-Timestamp': time, 'X-Zendesk-Webhook-Signature': signature }
-  const invocation = { 'X-Zendesk-Webhook-Invocation-Id': `inv-${serial}` }
-  return post(`${server.webhook}/zendesk-eu`, body, { ...headers, ...invocation, ...own })
+  const own = {
+    'x-zendesk-webhook-signature-timestamp': time,
+    'x-zendesk-webhook-signature': signature,
+    'x-zendesk-webhook-invocation-id': `inv-${serial}`,
+  }
+  const sent = Object.entries<string>(headers).map(([name, value]) => [name.toLowerCase(), value])
+  return post(`${server.webhook}/zendesk-eu`, body, { ...Object.fromEntries(sent), ...own })
 }
 
 const form = (body: unknown) => post(`${server.webhook}/acme-forms`, body, bearer(KEY))

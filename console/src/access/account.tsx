@@ -41,7 +41,7 @@ function OpenNotice() {
   const [isShown, setIsShown] = useState(false)
   return (
     <>
-      <Button look="quiet" size="sm" onClick={() => setIsShown(true)}>
+      <Button look="quiet" size="sm" className="text-xs!" onClick={() => setIsShown(true)}>
         Open on this machine
       </Button>
       <Dialog title="Open on this machine" open={isShown} onClose={() => setIsShown(false)}>

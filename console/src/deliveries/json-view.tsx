@@ -33,7 +33,7 @@ export function JsonView({
 }) {
   const { lines, isCut } = useMemo(() => linesOf(value), [value])
   return (
-    <div className="overflow-x-auto py-2 font-mono text-xs leading-5">
+    <div className="overflow-hidden py-2 font-mono text-xs leading-5">
       {lines.map((line, index) => (
         <LineView
           key={index}

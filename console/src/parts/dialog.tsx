@@ -24,6 +24,8 @@ function Modal({ title, onClose, children, bare = false }: DialogProps) {
   useLayoutEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
+    // Where it asks for something one types at once; else the browser's own choice is right.
+    dialog?.querySelector<HTMLElement>('input:not([type=checkbox]), textarea')?.focus()
     // One that is removed while it is open gives the focus to nobody.
     return () => dialog?.close()
   }, [])

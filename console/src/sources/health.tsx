@@ -15,6 +15,7 @@ export function useHealth(id: string) {
   const day = useQuery(insightsQuery(1, 'hour'))
   const counts = day.data?.sources.find(({ name }) => name === id)
   return {
+    isKnown: last.isSuccess,
     last: last.data ?? null,
     count: counts?.now ?? 0,
     before: counts?.before ?? 0,

@@ -95,7 +95,6 @@ export function BulkBar({
             {(wired) => (
               <Input
                 {...wired}
-                autoFocus
                 maxLength={200}
                 value={category}
                 onChange={(event) => setCategory(event.target.value)}

@@ -1,26 +1,13 @@
-import { type InfiniteData, keepPreviousData, useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
+import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 
-import { api, query } from '../api/client.ts'
 import { type LiveEvent, useLiveEvents } from '../api/events.ts'
-import { listed, type ListedTicket, type TicketPage } from '../api/types.ts'
+import type { ListedTicket } from '../api/types.ts'
+import { type Page, pageOf, type Pages, ticketsQuery } from './list-query.ts'
 import type { TicketSearch } from './search.ts'
 
-type Page = { tickets: ListedTicket[]; next: string | null }
-type Pages = InfiniteData<Page, string | null>
-
-const PAGE = 100
 /** A search is asked anew for what arrives, as only the server can tell what matches; but not for each one. */
 const ANEW_MS = 1_000
-
-const listKey = (search: TicketSearch) => ['tickets', search] as const
-
-async function pageOf(search: TicketSearch, cursor: string | null, signal?: AbortSignal): Promise<Page> {
-  const path = `/api/tickets${query({ ...search, cursor, limit: PAGE })}`
-  const { tickets, next } = await api<TicketPage>(path, signal && { signal })
-  // Descriptions of a hundred thousand tickets are nothing to keep in a browser.
-  return { tickets: tickets.map(listed), next }
-}
 
 /**
  * The tickets that match, page by page, and kept true by the event stream. `isHeld` is asked before rows are put in above
@@ -28,22 +15,9 @@ async function pageOf(search: TicketSearch, cursor: string | null, signal?: Abor
  */
 export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
   const client = useQueryClient()
-  const key = useMemo(() => listKey(search), [search])
-  const found = useInfiniteQuery({
-    queryKey: key,
-    queryFn: ({ pageParam, signal }) => pageOf(search, pageParam, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => last.next,
-    placeholderData: keepPreviousData,
-    // Events keep it true; to compare or fetch hundreds of pages again would be what a long list cannot bear.
-    structuralSharing: false,
-    refetchOnWindowFocus: false,
-    refetchOnReconnect: false,
-    refetchOnMount: false,
-    staleTime: Infinity,
-    // Nobody keeps a list true that is not shown.
-    gcTime: 0,
-  })
+  const options = useMemo(() => ticketsQuery(search), [search])
+  const key = options.queryKey
+  const found = useInfiniteQuery(options)
   const waiting = useRef(new Set<number>())
   const [waitingCount, setWaitingCount] = useState(0)
   const anew = useRef<ReturnType<typeof setTimeout> | null>(null)
@@ -94,7 +68,8 @@ export function useTicketList(search: TicketSearch, isHeld: () => boolean) {
 
   useLiveEvents(({ kind, data }: LiveEvent) => {
     if (kind === 'ticket') take(data as ListedTicket) // the server's own row
-    if (kind === 'more') showSoon()
+    // What came between the list and the first event is in neither.
+    if (kind === 'more' || kind === 'ready') showSoon()
   })
 
   const tickets = useMemo(() => found.data?.pages.flatMap((page) => page.tickets) ?? [], [found.data])

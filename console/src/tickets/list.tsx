@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type RefObject, useCallback, useEffect, useImperativeHandle, useMemo, useRef } from 'react'
+import { type MouseEvent, type RefObject, useCallback, useEffect, useImperativeHandle, useMemo, useRef } from 'react'
 
 import { Button } from '../parts/button.tsx'
 import type { TicketList } from './list-data.ts'
@@ -25,6 +25,7 @@ export function List({
   errors,
   onSelect,
   onFocus,
+  onOpen,
 }: {
   handle: RefObject<ListHandle | null>
   list: TicketList
@@ -37,6 +38,7 @@ export function List({
   errors: ReadonlyMap<number, string>
   onSelect: (id: number, isRange: boolean) => void
   onFocus: (id: number) => void
+  onOpen: (id: number) => void
 }) {
   const { tickets, found, waiting, show } = list
   const scroller = useRef<HTMLDivElement>(null)
@@ -95,6 +97,15 @@ export function List({
     await show().catch(() => {}) // they wait on, and the next event counts them anew
   }
 
+  /** A plain click on a title opens it here; with Ctrl, Shift or the middle button it is the browser's, as any link. */
+  const follow = (event: MouseEvent<HTMLElement>) => {
+    const link = (event.target as HTMLElement).closest<HTMLElement>('a[data-ticket]') // only elements are clicked
+    const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey
+    if (link === null || !isPlain) return
+    event.preventDefault()
+    onOpen(Number(link.dataset['ticket']))
+  }
+
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
       {waiting > 0 && (
@@ -104,7 +115,7 @@ export function List({
           </Button>
         </div>
       )}
-      <div ref={scroller} className="min-h-0 flex-1 overflow-auto bg-pane [contain:strict]">
+      <div ref={scroller} className="min-h-0 flex-1 overflow-auto bg-pane [contain:strict]" onClick={follow}>
         <ul aria-label="Tickets" className="relative" style={{ height: rows.getTotalSize() }}>
           {items.map((item) => {
             const ticket = tickets[item.index]

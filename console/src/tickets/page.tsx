@@ -137,7 +137,8 @@ export function TicketsPage() {
             >
               <Icon name="keyboard" />
             </Button>
-            <Button look="quiet" size="sm" aria-label="Commands" title="Commands" onClick={() => setDialog('palette')}>
+            <Button look="quiet" size="sm" title="Commands" onClick={() => setDialog('palette')}>
+              <span className="sr-only">Commands</span>
               <kbd className="font-sans text-xs">{/Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘K' : 'Ctrl K'}</kbd>
             </Button>
           </header>
@@ -176,6 +177,7 @@ export function TicketsPage() {
               errors={bulk.errors}
               onSelect={select}
               onFocus={setCurrent}
+              onOpen={(id) => void show(id)}
             />
           )}
         </section>

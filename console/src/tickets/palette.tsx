@@ -43,7 +43,6 @@ export default function Palette({
     <Dialog title="Commands" open bare onClose={onClose}>
       <Command label="Commands" loop filter={rank} className="flex flex-col">
         <Command.Input
-          autoFocus
           value={typed}
           onValueChange={setTyped}
           placeholder="Do, go to, or a ticket number"

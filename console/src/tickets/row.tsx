@@ -1,6 +1,6 @@
-import { Link } from '@tanstack/react-router'
 import { memo } from 'react'
 
+import { query } from '../api/client.ts'
 import type { ListedTicket } from '../api/types.ts'
 import { StatusBadge } from '../parts/badge.tsx'
 import { Icon } from '../parts/icon.tsx'
@@ -22,16 +22,17 @@ type RowProps = {
   onFocus: (id: number) => void
 }
 
-/** One line of the list; two where there is little room. The title is the link, and is where the keyboard stands. */
+/**
+ * One line of the list; two where there is little room. The title is the link, and is where the keyboard stands: a plain
+ * one, which the list follows (list.tsx), as the router's own costs more than all else in a row.
+ */
 export const Row = memo(function Row(props: RowProps) {
   const { ticket, search, isWide, isCurrent, isOpen, isSelected, error, onSelect, onFocus } = props
   const { platform } = ticket
   const tabIndex = isCurrent ? 0 : -1
   const link = (
-    <Link
-      to="/tickets/$ticketId"
-      params={{ ticketId: String(ticket.id) }}
-      search={search}
+    <a
+      href={`/tickets/${ticket.id}${query(search)}`}
       data-ticket={ticket.id}
       tabIndex={tabIndex}
       onFocus={() => onFocus(ticket.id)}
@@ -39,7 +40,7 @@ export const Row = memo(function Row(props: RowProps) {
       {...(isOpen && { 'aria-current': 'true' as const })}
     >
       {ticket.title}
-    </Link>
+    </a>
   )
   const box = (
     <input
@@ -85,7 +86,7 @@ export const Row = memo(function Row(props: RowProps) {
     <div className={`relative flex h-full items-center gap-3 border-b border-line px-6 ${look}`}>
       {box}
       <PriorityMark priority={ticket.priority} />
-      <span className="w-16 shrink-0 truncate text-sm text-muted tabular-nums">#{ticket.id}</span>
+      <span className="w-14 shrink-0 truncate text-sm text-muted tabular-nums">#{ticket.id}</span>
       <div className="flex min-w-0 flex-1 items-baseline gap-2">
         {link}
         <span className="min-w-0 flex-1 truncate text-sm text-muted">{ticket.excerpt}</span>

@@ -60,13 +60,7 @@ export function ViewMenu({ search, onSearch }: { search: TicketSearch; onSearch:
         >
           <Field label="Name" hint="Kept in this browser.">
             {(wired) => (
-              <Input
-                {...wired}
-                autoFocus
-                maxLength={60}
-                value={name}
-                onChange={(event) => setName(event.target.value)}
-              />
+              <Input {...wired} maxLength={60} value={name} onChange={(event) => setName(event.target.value)} />
             )}
           </Field>
           <Button type="submit" look="main" className="self-end">
