@@ -20,6 +20,9 @@ export type TestServer = {
 
 export const temporaryDirectory = () => mkdtemp(join(tmpdir(), 'ticketflow-'))
 
+/** Most tests are not about triage, whose thread would take half a core of each server's start. */
+const QUIET = { TICKETFLOW_TRIAGE: 'paused' }
+
 /**
  * Starts the real server as a process of its own on a free port, and waits until it answers. `maxFileBytes` makes the
  * kernel refuse files larger than that, as a full disk would. NODE_OPTIONS in `env` counts: test/clock.mjs shifts its clock.
@@ -36,7 +39,7 @@ export async function startTestServer(
     ['-c', `${mask}${limit}exec "$0" --no-memory-protection-keys bin/ticketflow.js serve`, process.execPath],
     {
       cwd: ROOT,
-      env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...env },
+      env: { PATH: process.env['PATH'], PORT: '0', TICKETFLOW_DATA_DIR: dataDir, ...QUIET, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )

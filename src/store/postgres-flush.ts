@@ -234,7 +234,7 @@ async function addJobs(client: Client, tickets: readonly number[]): Promise<void
   await query(
     client,
     `select count(*) from graphile_worker.add_jobs(array(
-       select ('triage', json_build_object('ticket_id', id), null, null, null, null, null, null)::graphile_worker.job_spec
+       select ('triage', json_build_object('ticket_id', id), null, null, 10, null, null, null)::graphile_worker.job_spec
        from unnest($1::bigint[]) id))`,
     [tickets],
   )

@@ -24,7 +24,6 @@ async function visit(path: string, options: Parameters<typeof openPage>[1] = {})
   const one = await openPage(browser, options)
   watched.push(one)
   const { page } = one
-  if (process.env.FAST) page.setDefaultTimeout(15000)
   const headers = { 'x-ticketflow-csrf': '1' }
   await page.context().request.post(`${server.url}/api/session`, { data: { key: KEY }, headers })
   await page.goto(server.url + path)

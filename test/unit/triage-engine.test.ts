@@ -91,11 +91,16 @@ test('the bundled embedder brings together what says the same in other words', {
   ]
   const [one, near, far, german] = await engine.embed(texts)
   expect(german).toBeNull()
-  const ranked = await engine.rank({ text: texts[0] as string, vector: one ?? null }, [
-    { id: 1, text: texts[2] as string, vector: far ?? null },
-    { id: 2, text: texts[1] as string, vector: near ?? null },
+  const ticket = { kind: 'ticket' as const, isSolved: false }
+  await engine.index([
+    { ...ticket, id: 1, text: texts[2] as string, vector: far ?? null },
+    { ...ticket, id: 2, text: texts[1] as string, vector: near ?? null },
   ])
-  expect(ranked.map(({ id }) => id)).toEqual([2, 1])
+  const found = await engine.find({ text: texts[0] as string, vector: one ?? null, limit: 5 })
+  expect(found[0]).toMatchObject({ id: 2 })
+  await engine.forget('ticket', [2])
+  const left = await engine.find({ text: texts[0] as string, vector: one ?? null, limit: 5 })
+  expect(left.map(({ id }) => id)).not.toContain(2)
 })
 
 test('learns, keeps what it learned as bytes, and another engine takes them', { timeout: TIME }, async () => {

@@ -12,7 +12,6 @@ import { gramsOf, wordsOf } from '../../src/triage/features.ts'
 import { languageOf } from '../../src/triage/language.ts'
 import { priorityByRules } from '../../src/triage/priority-rules.ts'
 import { random } from '../../src/triage/random.ts'
-import { rank } from '../../src/triage/rank.ts'
 
 const pause = () => undefined
 const NOTHING = describeCategories([], null)
@@ -190,39 +189,6 @@ test.each(PRIORITIES)('rules find priority %s: %s', (priority, text) => {
 
 test('rules for English say nothing about another language', () => {
   expect(priorityByRules('Der Server ist down, urgent', 'de')).toBeNull()
-})
-
-describe('likeness', () => {
-  const query = { text: 'The printer on floor two prints blank pages', vector: null }
-
-  test('the same words come first, and the same text is a duplicate', () => {
-    const ranked = rank(query, [
-      { id: 1, text: 'Salary of May is missing', vector: null },
-      { id: 2, text: 'Printer prints only blank pages', vector: null },
-      { id: 3, text: query.text, vector: null },
-    ])
-    expect(ranked.map(({ id, isDuplicate }) => [id, isDuplicate])).toEqual([
-      [3, true],
-      [2, false],
-      [1, false],
-    ])
-    expect(ranked[0]?.score).toBeCloseTo(1, 5)
-  })
-
-  test('meaning counts as much as words, where both have vectors of one length', () => {
-    const [same, other] = [Float32Array.of(1, 0), Float32Array.of(0, 1)]
-    const ranked = rank({ text: 'broken', vector: same }, [
-      { id: 1, text: 'kaputt', vector: same },
-      { id: 2, text: 'kaputt', vector: other },
-      { id: 3, text: 'kaputt', vector: Float32Array.of(1) },
-    ])
-    expect(ranked).toMatchObject([
-      { id: 1, score: 0.5, meaning: 1 },
-      { id: 3, score: 0, meaning: null },
-      { id: 2, score: 0, meaning: 0 },
-    ])
-    expect(rank({ text: '', vector: null }, [])).toEqual([])
-  })
 })
 
 describe('a draft', () => {
