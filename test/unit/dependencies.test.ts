@@ -19,6 +19,7 @@ const PERMISSIVE = new Set([
   'BlueOak-1.0.0',
   'CC0-1.0',
   'Unlicense',
+  'Python-2.0',
 ])
 
 const Lock = z.object({
