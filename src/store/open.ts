@@ -1,11 +1,6 @@
-import { nodeId } from './node-id.ts'
 import type { Postgres } from './postgres.ts'
 import type { Notary } from './receipt-key.ts'
-import { openAudit as openSqliteAudit } from './sqlite-audit.ts'
 import { prepareDirectory } from './sqlite-files.ts'
-import { openSqliteKeys } from './sqlite-keys.ts'
-import { openSqliteSources } from './sqlite-sources.ts'
-import { openSqliteStore } from './sqlite.ts'
 import type { AuditReader, KeyStore, SourceStore, Store } from './store.ts'
 
 /** What the configuration says of the store: which engine, and where. */
@@ -13,7 +8,7 @@ export type Where = { databaseUrl: string | null; dataDir: string }
 
 const QUEUE_BYTES = 67_108_864
 
-// Loaded where it is used: the embedded engine starts in a quarter of the time without it.
+// Each engine is loaded where it is used: a command line that waits for what it does not need is slow.
 const loadPostgres = () => import('./postgres.ts')
 
 /** The store that a server works on; `postgres` is for what else lives in that database, null for the embedded engine. */
@@ -29,10 +24,12 @@ export async function openStore(
   const { databaseUrl, dataDir, databaseConnections, maxQueued } = config
   const bounds = { maxQueued, maxQueuedBytes: QUEUE_BYTES }
   if (databaseUrl === null) {
+    const { openSqliteStore } = await import('./sqlite.ts')
     return { store: await openSqliteStore({ directory: dataDir, ...bounds, ...hooks }), postgres: null }
   }
   prepareDirectory(dataDir)
   const { notary, onCommit } = hooks
+  const { nodeId } = await import('./node-id.ts')
   const node = nodeId(dataDir, config.nodeId)
   const { openPostgresStore } = await loadPostgres()
   const { postgres, ...store } = await openPostgresStore({
@@ -56,6 +53,10 @@ export async function openAccess({ databaseUrl, dataDir }: Where): Promise<{
     prepareDirectory(dataDir) // of the key that seals secrets
     return (await loadPostgres()).openPostgresBeside(databaseUrl)
   }
+  const [{ openSqliteKeys }, { openSqliteSources }] = await Promise.all([
+    import('./sqlite-keys.ts'),
+    import('./sqlite-sources.ts'),
+  ])
   const sourceStore = openSqliteSources(dataDir)
   const keyStore = openSqliteKeys(dataDir)
   return {
@@ -77,6 +78,6 @@ export async function openAudit({
     const { audit, close } = await (await loadPostgres()).openPostgresBeside(databaseUrl)
     return { ...audit, close }
   }
-  const audit = openSqliteAudit(dataDir)
+  const audit = (await import('./sqlite-audit.ts')).openAudit(dataDir)
   return { ...audit, close: async () => audit.close() }
 }
