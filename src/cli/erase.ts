@@ -1,7 +1,7 @@
+import { type Config, readConfig } from '../config.ts'
 import { isEmail } from '../core/text.ts'
 import { erasePerson, type Erasure } from '../store/sqlite-forget.ts'
 import { StoreError } from '../store/sqlite-files.ts'
-import { embeddedConfig } from './embedded.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
 import { count, paint, print } from './table.ts'
@@ -12,8 +12,8 @@ type Options = { email: string; dryRun?: boolean; json?: boolean }
 export async function erase({ email, dryRun = false, json = false }: Options): Promise<void> {
   try {
     if (!isEmail(email)) throw new StoreError(`${email} is no e-mail address; give one as in --email ann@example.com`)
-    const erasure = await erasePerson({
-      directory: embeddedConfig('PostgreSQL has no such command yet').dataDir,
+    const config = readConfig()
+    const erasure = await eraseFrom(config, {
       email,
       isDry: dryRun,
       actor: 'command line',
@@ -22,7 +22,7 @@ export async function erase({ email, dryRun = false, json = false }: Options): P
     })
     clearLine()
     if (json) print(JSON.stringify(reportJson(erasure, dryRun), null, 2))
-    else show(erasure, dryRun)
+    else show(erasure, { isDry: dryRun, isDatabase: config.databaseUrl !== null })
     if (!isDone(erasure)) process.exitCode = 1
   } catch (error) {
     clearLine()
@@ -30,9 +30,19 @@ export async function erase({ email, dryRun = false, json = false }: Options): P
   }
 }
 
+type Request = Omit<Parameters<typeof erasePerson>[0], 'directory'>
+
+async function eraseFrom({ databaseUrl, dataDir }: Config, request: Request): Promise<Erasure> {
+  if (databaseUrl === null) return erasePerson({ directory: dataDir, ...request })
+  const { erasePostgresPerson } = await import('../store/postgres-erase.ts')
+  const erased = await erasePostgresPerson(databaseUrl, request)
+  // Nodes may be running anywhere, and their files hold nothing but keys.
+  return { ...erased, isLive: false, files: [], isIndexNew: true }
+}
+
 const isDone = ({ files, isIndexNew }: Erasure) => files.length === 0 && isIndexNew
 
-function show(erasure: Erasure, isDry: boolean): void {
+function show(erasure: Erasure, { isDry, isDatabase }: { isDry: boolean; isDatabase: boolean }): void {
   const { deliveries, tickets, mentions, timeline, keys, sources, left, files, isIndexNew } = erasure
   const nothing = deliveries + tickets + mentions + timeline + keys + sources === 0
   if (isDry) print(nothing ? 'Nothing would be erased' : 'Would be erased:')
@@ -55,6 +65,10 @@ function show(erasure: Erasure, isDry: boolean): void {
   }
   if (!isIndexNew) {
     print(`${paint('red', 'The running server')} has not made its search index anew yet; run it again`)
+  }
+  if (isDatabase) {
+    print('What PostgreSQL keeps of rows as they were goes with VACUUM FULL tickets, timeline, deliveries')
+    return print('Not touched: dumps and archived logs made before, and what is inside compressed files or pictures')
   }
   if (isDone(erasure)) print('No other file of the data directory holds the address, searched byte by byte')
   print('Not touched: backups made before, logs, and what is inside compressed files or pictures')

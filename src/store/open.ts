@@ -1,13 +1,7 @@
 import type { Jobs, JobsHooks } from '../core/jobs.ts'
-import { nodeId } from './node-id.ts'
 import type { Postgres } from './postgres.ts'
 import type { Notary } from './receipt-key.ts'
-import { openAudit as openSqliteAudit } from './sqlite-audit.ts'
 import { prepareDirectory } from './sqlite-files.ts'
-import { openSqliteKeys } from './sqlite-keys.ts'
-import { openSqliteRhythms } from './sqlite-rhythms.ts'
-import { openSqliteSources } from './sqlite-sources.ts'
-import { openSqliteStore } from './sqlite.ts'
 import type { AuditReader, KeyStore, RhythmStore, SourceStore, Store, Witness } from './store.ts'
 
 /** What the configuration says of the store: which engine, and where. */
@@ -15,7 +9,7 @@ export type Where = { databaseUrl: string | null; dataDir: string }
 
 const QUEUE_BYTES = 67_108_864
 
-// Loaded where they are used: the embedded engine starts in a quarter of the time without them.
+// Each engine is loaded where it is used: a command line that waits for what it does not need is slow.
 const loadPostgres = () => import('./postgres.ts')
 const loadPostgresJobs = () => import('./postgres-jobs.ts')
 
@@ -33,11 +27,13 @@ export async function openStore(
   const { databaseUrl, dataDir, databaseConnections, maxQueued } = config
   const bounds = { maxQueued, maxQueuedBytes: QUEUE_BYTES }
   if (databaseUrl === null) {
+    const { openSqliteStore } = await import('./sqlite.ts')
     const { createJobs, ...store } = await openSqliteStore({ directory: dataDir, ...bounds, ...hooks })
     return { store, postgres: null, openJobs: async (jobHooks) => createJobs(jobHooks) }
   }
   prepareDirectory(dataDir)
   const { notary, onCommit, witness } = hooks
+  const { nodeId } = await import('./node-id.ts')
   const node = nodeId(dataDir, config.nodeId)
   const { openPostgresStore } = await loadPostgres()
   const { postgres, ...store } = await openPostgresStore({
@@ -67,6 +63,11 @@ export async function openAccess({ databaseUrl, dataDir }: Where): Promise<{
     prepareDirectory(dataDir) // of the key that seals secrets
     return (await loadPostgres()).openPostgresBeside(databaseUrl)
   }
+  const [{ openSqliteKeys }, { openSqliteSources }, { openSqliteRhythms }] = await Promise.all([
+    import('./sqlite-keys.ts'),
+    import('./sqlite-sources.ts'),
+    import('./sqlite-rhythms.ts'),
+  ])
   const sourceStore = openSqliteSources(dataDir)
   const keyStore = openSqliteKeys(dataDir)
   const rhythmStore = openSqliteRhythms(dataDir)
@@ -91,6 +92,6 @@ export async function openAudit({
     const { audit, close } = await (await loadPostgres()).openPostgresBeside(databaseUrl)
     return { ...audit, close }
   }
-  const audit = openSqliteAudit(dataDir)
+  const audit = (await import('./sqlite-audit.ts')).openAudit(dataDir)
   return { ...audit, close: async () => audit.close() }
 }

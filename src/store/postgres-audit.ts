@@ -3,6 +3,10 @@ import { type Client, fault, type Pool, query, type Row } from './postgres-conne
 import { DELIVERY, deliveryOf, numberOrNull, textOrNull } from './rows.ts'
 import type { Anchor, AuditReader, AuditRow } from './store.ts'
 
+// Hashed where it lies: a page of bodies would be half a gigabyte.
+export const AUDIT_COLUMNS = `${DELIVERY}, salt, link, seal,
+  encode(sha256(coalesce(body_bytes, convert_to(body, 'UTF8'))), 'hex') as kept_sha256`
+
 /** The audit log of a database: a chain a node. Asked of none in particular, it answers for `own`. */
 export function createPostgresAudit(pool: Pool, own: string): AuditReader {
   /** Runs what has to see one state of the store. */
@@ -60,21 +64,19 @@ export function createPostgresAudit(pool: Pool, own: string): AuditReader {
       atOnce(async (client) => {
         const [start, rows] = await Promise.all([
           anchor(client, node),
-          // Hashed where it lies: a page of bodies would be half a gigabyte.
-          query(
-            client,
-            `select ${DELIVERY}, salt, link, seal,
-               encode(sha256(coalesce(body_bytes, convert_to(body, 'UTF8'))), 'hex') as kept_sha256
-             from deliveries where node = $1 and id > $2 order by id limit $3`,
-            [node, after, limit],
-          ),
+          query(client, `select ${AUDIT_COLUMNS} from deliveries where node = $1 and id > $2 order by id limit $3`, [
+            node,
+            after,
+            limit,
+          ]),
         ])
         return { anchor: start, rows: rows.map(auditRow) }
       }),
   }
 }
 
-function auditRow(row: Row): AuditRow {
+/** Of a row with AUDIT_COLUMNS. */
+export function auditRow(row: Row): AuditRow {
   const keptSha256 = textOrNull(row['kept_sha256'])
   return {
     ...deliveryOf(row),

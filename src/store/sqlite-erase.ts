@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import type { DatabaseSync } from 'node:sqlite'
 
-import { ERASED, sealOf } from '../core/audit.ts'
-import type { Decision } from '../core/decision.ts'
-import { type Eraser, erasedChanges, erasedComment, erasedTicket, ticketWithout } from '../core/erasure.ts'
-import { type Comment, type FieldChange, type Ticket, ticketJson } from '../core/ticket.ts'
+import { ERASED } from '../core/audit.ts'
+import type { Eraser } from '../core/erasure.ts'
+import { ticketJson } from '../core/ticket.ts'
+import { createErasing, entryOf, type Found } from './erasing.ts'
 import { auditRow } from './sqlite-audit.ts'
 import { integer } from './sqlite-files.ts'
 import { DELIVERY, ticketOf, type TicketRow, ticketRow } from './rows.ts'
@@ -12,21 +11,6 @@ import { DELIVERY, ticketOf, type TicketRow, ticketRow } from './rows.ts'
 const PAGE = 200
 /** Writes of one transaction: a server that runs beside waits for no more than these. */
 const GROUP = 50
-
-/** What was found, or would be. */
-export type Found = {
-  /** Deliveries whose personal part goes. */
-  deliveries: number
-  /** Tickets of the person, and others' that mention the address. */
-  tickets: number
-  mentions: number
-  /** Lines of these tickets' timelines that change. */
-  timeline: number
-  /** API keys whose name holds it. */
-  keys: number
-  /** Sources whose settings hold it. */
-  sources: number
-}
 
 type Row = Record<string, unknown>
 
@@ -45,6 +29,7 @@ export function createErasure(
   options: { isDry: boolean; now: number; actor: string },
 ) {
   const { isDry, now, actor } = options
+  const erasing = createErasing(eraser)
   const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0, sources: 0 }
   // What arrives from now on belongs to after the erasure.
   const newest = {
@@ -101,22 +86,16 @@ export function createErasure(
     const named = new Set<number>()
     for (const row of pages(sql.tickets, newest.ticket, onProgress)) {
       const ticket = ticketRow(row)
-      if (isNamed(ticket)) named.add(ticket.id)
-      if (isOwn(ticket)) own.add(ticket.id)
-      else if (isNamed(ticket) || textsOf(ticket).some(eraser.mentions)) others.add(ticket.id)
+      if (erasing.isNamed(ticket)) named.add(ticket.id)
+      if (erasing.isOwn(ticket)) own.add(ticket.id)
+      else if (erasing.isMentioned(ticket)) others.add(ticket.id)
     }
     for (const row of pages(sql.entries, newest.entry, onProgress)) {
       const id = Number(row['ticket_id'])
-      if (!own.has(id) && [row['actor'], row['changes'], row['comment'], row['comment_key']].some(isMention))
-        others.add(id)
+      if (!own.has(id) && erasing.isTold(entryOf(row))) others.add(id)
     }
     return { own, others, named }
   }
-
-  const isMention = (value: unknown) => typeof value === 'string' && eraser.mentions(value)
-  const isOwn = (row: TicketRow) => row.user_email?.trim().toLowerCase() === eraser.email
-  const isNamed = ({ platform, account, external_id: id }: TicketRow) =>
-    [platform, account, id ?? ''].some(eraser.isWithin)
 
   /** Those that mention the address, and all that a ticket of the person, or named by the address, was told by. */
   function eraseDeliveries({ own, named }: Tickets, onProgress: Step): void {
@@ -139,30 +118,18 @@ export function createErasure(
 
   /** What to do about a delivery; null when it says nothing of the person, or nothing any more. */
   function eraseDelivery(row: Row, isTheirs: boolean): (() => void) | null {
-    const { id, salt, seal, link, ...entry } = auditRow(row)
-    const { address, path, headers, requestId, idempotencyKey, reason } = entry
-    const answer = typeof row['answer'] === 'string' ? row['answer'] : ''
-    const isErased = seal !== null || entry.bodySha256 === ''
-    const mentions =
-      [address, path, headers, reason ?? '', requestId, idempotencyKey ?? ''].some(eraser.isWithin) || bodyMentions(row)
-    if (!isErased && (isTheirs || mentions)) {
-      found.deliveries += 1
-      // One from before the chain has no salt, and no seal: nothing is linked to it.
-      const kept = link === null || salt === null ? null : sealOf(entry, salt)
-      const { hasBody: _, ...nothing } = ERASED
-      const { bodySha256: sha256, requestId: request, idempotencyKey: key } = nothing
-      const columns = [nothing.address, nothing.path, nothing.headers, sha256, request, key, nothing.reason] as const
-      return () => void sql.eraseDelivery.run(...columns, kept, id)
-    }
-    if (!eraser.isWithin(answer)) return null
+    const delivery = auditRow(row)
+    const erasure = erasing.delivery(delivery, {
+      body: bodyText(row),
+      answer: typeof row['answer'] === 'string' ? row['answer'] : '',
+      isTheirs,
+    })
+    if (erasure === null) return null
     found.deliveries += 1
-    return () => void sql.answer.run(eraser.withoutInJson(answer, true), id)
-  }
-
-  function bodyMentions(row: Row): boolean {
-    const body = row['body'] as Uint8Array | null // cast to blob
-    // Whatever its charset, the address is ASCII nearly always, and then the same in each.
-    return body !== null && eraser.isWithin(Buffer.from(body).toString(row['kind'] === 'text' ? 'utf8' : 'latin1'))
+    if ('answer' in erasure) return () => void sql.answer.run(erasure.answer, delivery.id)
+    const { address, path, headers, bodySha256, requestId, idempotencyKey, reason } = ERASED
+    const columns = [address, path, headers, bodySha256, requestId, idempotencyKey, reason] as const
+    return () => void sql.eraseDelivery.run(...columns, erasure.seal, delivery.id)
   }
 
   function eraseTickets({ own, others }: Tickets, onProgress: Step): void {
@@ -178,53 +145,31 @@ export function createErasure(
   /** Reads it again: whoever wrote to it meanwhile has committed. */
   function eraseTicket(id: number): void {
     const row = ticketRow(sql.ticket.get(id))
-    const isTheirs = isOwn(row)
-    const isId = isNamed(row)
-    const before = ticketOf(row)
-    const after = isTheirs ? erasedTicket(before, eraser) : ticketWithout(before, eraser, isId)
-    const entries = sql.entriesOf.all(id).filter((entry) => eraseEntry(entry, isTheirs, isId))
+    const after = erasing.ticket(row)
+    const isTheirs = erasing.isOwn(row)
+    const entries = sql.entriesOf.all(id).filter((entry) => eraseEntry(entry, row))
     found.timeline += entries.length
     // Across an escape of JSON something may look like the address and be none.
-    if (!isTheirs && !isId && entries.length === 0 && ticketJson(before) === ticketJson(after)) return
+    const isSame = !isTheirs && !erasing.isNamed(row) && entries.length === 0
+    if (isSame && ticketJson(ticketOf(row)) === ticketJson(ticketOf(after))) return
     found[isTheirs ? 'tickets' : 'mentions'] += 1
     if (isDry) return
-    saveTicket(row, after, isTheirs)
+    saveTicket(after)
     sql.note.run(id, now, actor)
   }
 
-  function saveTicket(row: TicketRow, after: Ticket, isTheirs: boolean): void {
-    const said = row.sender_said === null ? null : eraser.withoutInJson(row.sender_said, true)
-    // The hash of a text that may be guessed would tell that it was this one.
-    const fingerprint = isTheirs ? null : row.fingerprint
-    const { title, description, category, userId, userEmail, metadata } = after
-    const identity = [row.platform, row.account, row.external_id].map(withoutAddress)
-    const content = [title, description, category, userId, userEmail, metadata] as const
-    sql.saveTicket.run(...content, identity[0] ?? '', identity[1] ?? '', identity[2] ?? null, fingerprint, said, row.id)
+  function saveTicket(row: TicketRow): void {
+    const content = [row.title, row.description, row.category, row.user_id, row.user_email, row.metadata] as const
+    const identity = [row.platform, row.account, row.external_id] as const
+    sql.saveTicket.run(...content, ...identity, row.fingerprint, row.sender_said, row.id)
   }
 
-  /** An identity that holds the address gives way to one that nobody can send: unique, and hashed from nothing. */
-  const withoutAddress = (part: string | null) =>
-    part !== null && eraser.isWithin(part) ? `erased:${randomUUID()}` : part
-
   /** Whether there was something to erase. */
-  function eraseEntry(row: Row, isTheirs: boolean, isId: boolean): boolean {
-    const before = [row['actor'], row['changes'], row['comment'], row['comment_key'], row['fingerprint']].map(textOf)
-    const [who, changes, comment, commentKey, fingerprint] = before
-    const clean = (json: string | null | undefined) => (json ? eraser.withoutInJson(json, isId) : null)
-    const changed = isTheirs
-      ? JSON.stringify(erasedChanges(objectOf<Record<string, FieldChange>>(changes), eraser))
-      : clean(changes)
-    const said = isTheirs && comment ? JSON.stringify(erasedComment(objectOf<Comment>(comment))) : clean(comment)
-    const isSame = said === comment
-    const after = [
-      eraser.without(who ?? ''),
-      changed ?? '{}',
-      said,
-      isTheirs || !isSame ? null : (commentKey ?? null),
-      isTheirs ? null : (fingerprint ?? null),
-    ] as const
-    if (after.every((value, index) => value === before[index])) return false
-    if (!isDry) sql.saveEntry.run(...after, Number(row['id']))
+  function eraseEntry(row: Row, of: TicketRow): boolean {
+    const after = erasing.entry(entryOf(row), of)
+    if (after === null) return false
+    const { actor: who, changes, comment, comment_key: key, fingerprint } = after
+    if (!isDry) sql.saveEntry.run(who, changes, comment, key, fingerprint, Number(row['id']))
     return true
   }
 
@@ -232,12 +177,8 @@ export function createErasure(
   function eraseDecisions({ own }: Tickets): void {
     const drop: (() => void)[] = [...own].map((id) => () => void sql.dropVector.run(id))
     for (const row of pages(sql.decisions, newest.decision, () => {})) {
-      const { draft_reply: draft } = objectOf<Pick<Decision, 'draft_reply'>>(String(row['decision']))
-      const leansOn = draft?.sources.some(({ kind, id }) => kind === 'ticket' && own.has(id)) ?? false
-      const isTheirs = own.has(Number(row['ticket_id'])) || leansOn
-      if (isTheirs || isMention(row['decision']) || isMention(row['seen'])) {
-        drop.push(() => void sql.dropDecision.run(Number(row['id'])))
-      }
+      const told = { ticketId: Number(row['ticket_id']), decision: String(row['decision']), seen: String(row['seen']) }
+      if (erasing.isDecidedOn(told, own)) drop.push(() => void sql.dropDecision.run(Number(row['id'])))
     }
     for (let start = 0; start < drop.length; start += GROUP) {
       write(() => drop.slice(start, start + GROUP).forEach((one) => one()))
@@ -292,16 +233,8 @@ function* pages(
   }
 }
 
-const textOf = (value: unknown) => (typeof value === 'string' ? value : null)
-const textsOf = (row: TicketRow) => [
-  row.title,
-  row.description,
-  row.category,
-  row.user_id ?? '',
-  row.user_email ?? '',
-  row.metadata,
-  row.sender_said ?? '',
-]
-
-/** JSON that the store wrote itself. */
-const objectOf = <T>(json: string | null | undefined) => JSON.parse(json ?? '{}') as T
+/** Whatever its charset, the address is ASCII nearly always, and then the same in each. */
+function bodyText(row: Row): string {
+  const body = row['body'] as Uint8Array | null // cast to blob
+  return body === null ? '' : Buffer.from(body).toString(row['kind'] === 'text' ? 'utf8' : 'latin1')
+}

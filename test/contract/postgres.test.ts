@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { StoredDraft } from '../../src/core/merge.ts'
 import { verifyAudit } from '../../src/store/audit.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
+import { erasePostgresPerson } from '../../src/store/postgres-erase.ts'
 import { makePartsAhead } from '../../src/store/postgres-schema.ts'
 import type { NewDelivery, Receipt, Submission } from '../../src/store/store.ts'
 import { startPostgres, type TestPostgres } from '../postgres.ts'
@@ -389,5 +390,47 @@ describe('the database', () => {
     expect(await store.changeTicket(1, { category: '\0' }, 'api')).toMatchObject({ category: '\u{FFFD}' })
     expect(await store.deliveries({ limit: 10, source: '\0' })).toEqual([])
     await expectWhole(store, 4)
+  })
+
+  test('erases one person, leaves everybody else, and its chains are as whole as before', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const email = 'ann.secret@person.example'
+    const comment = {
+      id: 'c',
+      body: `from Ann.Secret@Person.example`,
+      public: true,
+      author: email,
+      author_id: null,
+      by_staff: false,
+    }
+    const standIn = { title: '', description: '' }
+    const event = { kind: 'commented' as const, comment, standIn, reply: null }
+    const key = { body: `{"from":"${email}"}`, idempotencyKey: `mail-${email}` }
+    const { ticketId: own } = await store.submit(ticket({ externalId: '1', userEmail: email, title: 'Mine' }, key))
+    const { ticketId: other } = await store.submit(
+      ticket({ externalId: '2', description: `Ask ${email} about rubber` }),
+    )
+    await store.submit(ticket({ externalId: '3', event }, { body: `<${email}>` }))
+    await store.submit(ticket({ externalId: `id-${email}` }))
+    await store.submit(ticket({ externalId: '4', title: 'Joann', description: 'joann.secret@person.example' }))
+    await store.changeTicket(own ?? 0, { status: 'open' }, 'api')
+    const erase = (isDry: boolean) =>
+      erasePostgresPerson(url, { email: email.toUpperCase(), isDry, actor: 'test', now: 1, onProgress: () => {} })
+    const counted = await erase(true)
+    expect(counted).toMatchObject({ tickets: 1, mentions: 3, deliveries: 3 })
+    // Joann's address holds it, and stays.
+    expect(await erase(false)).toEqual({ ...counted, left: { tickets: 1 } })
+    expect(await erase(false)).toMatchObject({ tickets: 0, mentions: 0, deliveries: 0, timeline: 0 })
+    expect(await store.ticket(own ?? 0)).toMatchObject({ title: '[erased]', userEmail: null, status: 'open' })
+    expect((await store.timeline(own ?? 0))?.at(-1)).toMatchObject({ kind: 'erased', actor: 'test' })
+    expect(await store.tickets({ limit: 9, q: 'rubber' })).toMatchObject([
+      { id: other, description: 'Ask [erased] about rubber' },
+    ])
+    expect(await store.tickets({ limit: 9, q: email })).toEqual([])
+    expect(await store.tickets({ limit: 9, q: 'joann secret' })).toHaveLength(1)
+    // It is still the same ticket to its sender.
+    expect(await store.submit(ticket({ externalId: '1', title: 'Mine' }))).toMatchObject({ ticketId: own })
+    expect(await verifyAudit(store)).toMatchObject({ fault: null, rows: 6, erased: 3 })
   })
 })
