@@ -108,6 +108,7 @@ const Environment = z
       .refine((id) => id === '' || /^[A-Za-z0-9][\w.-]{0,63}$/.test(id), {
         error: 'TICKETFLOW_NODE_ID must have at most 64 letters, digits, dots, lines and dashes',
       }),
+    TICKETFLOW_WORKERS: whole('TICKETFLOW_WORKERS', { min: 1, max: 64, preset: 1 }),
   })
   .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
     error: 'TICKETFLOW_TLS_CERT and TICKETFLOW_TLS_KEY go together: set both, or neither for plain HTTP',
@@ -153,6 +154,8 @@ const Environment = z
     maxConnections: env.TICKETFLOW_MAX_CONNECTIONS,
     addressConnections: env.TICKETFLOW_ADDRESS_CONNECTIONS,
     role: env.TICKETFLOW_ROLE,
+    /** Processes that share the port. */
+    workers: env.TICKETFLOW_WORKERS,
     /** Paths of PEM files; null is plain HTTP. */
     tls:
       env.TICKETFLOW_TLS_CERT === ''
@@ -245,6 +248,9 @@ export function readConfig(env: NodeJS.ProcessEnv = environment()): Config {
     ...(parsed.error?.issues.map((issue) => issue.message) ?? []),
     ...unknown.map((name) => `${name} is not a setting; known are ${[...KNOWN].join(', ')}`),
     ...ofTraces,
+    ...(parsed.success && parsed.data.workers > 1 && !given['DATABASE_URL']
+      ? ['TICKETFLOW_WORKERS needs DATABASE_URL: the embedded store belongs to one process, which writes for all']
+      : []),
   ]
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
   return { ...parsed.data, traces }

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
@@ -42,6 +43,8 @@ export function createMetrics(
   silence: () => Promise<ReadonlyMap<string, Hearing>>,
 ): Metrics {
   const registry = new Registry()
+  // Each worker counts for itself, and whichever is asked answers: a series each, or counts would seem to fall.
+  if (cluster.isWorker) registry.setDefaultLabels({ worker: String(cluster.worker?.id) })
   collectDefaultMetrics({ register: registry })
   const deliveries = new Counter({
     name: 'ticketflow_deliveries_total',
