@@ -99,7 +99,10 @@ export async function learn({ examples: all, descriptions, precision, pause }: L
       lesson,
       everyone.filter((at) => !heldOut.has(at)),
     )
-    for (const at of held) trials.push(trialOf(model, lesson, at))
+    for (const at of held) {
+      trials.push(trialOf(model, lesson, at))
+      if (trials.length % 16 === 0) await pause(0)
+    }
   }
   const model = await learnFrom(lesson, everyone)
   return { ...model, calibration: calibrate(trials, precision) }
