@@ -231,11 +231,11 @@ describe('every page, in both themes', { timeout: 2 * PATIENCE }, () => {
       '/settings': 'text=TICKETFLOW_RETENTION_DAYS',
       '/sources/none': 'text=There is no source none',
     }
+    const found: string[] = []
     const look = async (path: string) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-        const violations = await violationsOf(page)
-        expect({ path, colorScheme, violations }).toEqual({ path, colorScheme, violations: [] })
+        for (const violation of await violationsOf(page)) found.push(`${path} ${colorScheme} ${violation}`)
       }
     }
     for (const [path, sign] of Object.entries(seen)) {
@@ -247,5 +247,6 @@ describe('every page, in both themes', { timeout: 2 * PATIENCE }, () => {
     await page.getByRole('button', { name: 'New key…' }).click()
     await page.getByLabel('Name', { exact: true }).waitFor()
     await look('a dialog')
+    expect(found).toEqual([])
   })
 })
