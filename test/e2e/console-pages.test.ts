@@ -235,6 +235,8 @@ describe('every page, in both themes', { timeout: 2 * PATIENCE }, () => {
     const look = async (path: string) => {
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        // What is drawn by script is drawn anew for another theme.
+        await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
         for (const violation of await violationsOf(page)) found.push(`${path} ${colorScheme} ${violation}`)
       }
     }
