@@ -15,6 +15,8 @@ const KEY = 'k'.repeat(40)
 const SECRET = 'zendesk-secret'
 const FIXTURE = `${ROOT}/test/fixtures/platforms/zendesk-ticket-created-event.json`
 
+/** On a loaded machine a test is to wait, not to be refused. */
+const PATIENT = { TICKETFLOW_MAX_LOOP_DELAY_MS: '0' }
 let server: TestServer
 let browser: Browser
 const watched: Watched[] = []
@@ -54,7 +56,7 @@ const form = (body: unknown) => post(`${server.webhook}/acme-forms`, body, beare
 const row = (page: Page, outcome: string) => page.locator(`[data-delivery][data-outcome=${outcome}]`)
 
 beforeAll(async () => {
-  ;[server, browser] = await Promise.all([startTestServer({ TICKETFLOW_ADMIN_KEY: KEY }), openChromium()])
+  ;[server, browser] = await Promise.all([startTestServer({ ...PATIENT, TICKETFLOW_ADMIN_KEY: KEY }), openChromium()])
   await admin('/sources', { id: 'zendesk-eu', name: 'Zendesk Europe', platform: 'zendesk', secret: SECRET })
   await admin('/sources', { id: 'acme-forms', name: 'Acme forms', platform: 'flat', auth: 'key' })
 }, PATIENCE)
