@@ -237,9 +237,10 @@ describe('access', { timeout: PATIENCE }, () => {
   })
 
   test('a session that has ended leads to the door and back', async () => {
+    await send(closed, { title: 'Inside the house' }, { authorization: `Bearer ${KEY}` })
     const page = await visit(`${closed.url}/tickets`)
     await signIn(page, KEY)
-    await rowOf(page, 'Behind the door').waitFor()
+    await rowOf(page, 'Inside the house').waitFor()
     // Ended at the server, as its end of life would: the page does not know.
     const [cookie] = await page.context().cookies()
     expect(cookie?.httpOnly).toBe(true)
@@ -247,12 +248,12 @@ describe('access', { timeout: PATIENCE }, () => {
       method: 'DELETE',
       headers: { cookie: `${cookie?.name}=${cookie?.value}`, 'x-ticketflow-csrf': '1' },
     })
-    await page.getByRole('searchbox').fill('door')
+    await page.getByRole('searchbox').fill('house')
     await page.waitForURL('**/sign-in?to=*')
     await page.getByText('Your session has ended').waitFor()
     await signIn(page, KEY)
-    await page.waitForURL('**/tickets?q=door')
-    await rowOf(page, 'Behind the door').waitFor()
+    await page.waitForURL('**/tickets?q=house')
+    await rowOf(page, 'Inside the house').waitFor()
     await page.getByRole('button', { name: 'TICKETFLOW_ADMIN_KEY' }).click()
     await page.getByRole('menuitem', { name: 'Sign out' }).click()
     await page.waitForURL('**/sign-in')
