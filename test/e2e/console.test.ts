@@ -222,7 +222,7 @@ describe('text from outside', { timeout: PATIENCE }, () => {
 
 describe('access', { timeout: PATIENCE }, () => {
   const signIn = async (page: Page, key: string) => {
-    await page.getByLabel('Key').fill(key)
+    await page.getByLabel('Key', { exact: true }).fill(key)
     await page.getByRole('button', { name: 'Sign in' }).click()
   }
 

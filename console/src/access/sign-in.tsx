@@ -22,6 +22,7 @@ export function SignInPage() {
   // Asked anew: what the page knew before is of a session that has ended.
   const current = useQuery({ ...sessionQuery, queryKey: ['session', 'door'], retry: false, staleTime: 0, gcTime: 0 })
   const enter = useMutation({
+    mutationKey: ['session'],
     mutationFn: signIn,
     onSuccess: (session) => {
       client.clear()
