@@ -10,6 +10,7 @@ import {
 
 import { query } from './api/client.ts'
 import { queryClient, whenSignedOut } from './api/query.ts'
+import { sessionQuery } from './api/session.ts'
 import { readDeliverySearch } from './deliveries/search.ts'
 import { readInsightSearch } from './insights/search.ts'
 import { buttonClass } from './parts/button.tsx'
@@ -148,14 +149,8 @@ declare module '@tanstack/react-router' {
   }
 }
 
-whenSignedOut(() => {
-  // The latest one: who signs out is on the way there already, and does not want to come back.
-  const { pathname, href } = router.latestLocation
-  if (pathname === '/sign-in') return
-  void router.navigate({ to: '/sign-in', search: { to: href }, replace: true })
-  // What the session before could see is not shown to the next one.
-  queryClient.clear()
-})
+// Whether there is a session at all is asked anew; the shell leads to the door where there is none.
+whenSignedOut(() => void queryClient.resetQueries({ queryKey: sessionQuery.queryKey, exact: true }))
 
 function NotFound() {
   return (

@@ -1,7 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link, Outlet } from '@tanstack/react-router'
+import { Link, Outlet, useRouter } from '@tanstack/react-router'
 import { useEffect } from 'react'
 
+import { ApiError } from './api/client.ts'
 import { startLive, useLiveState } from './api/events.ts'
 import { sessionQuery } from './api/session.ts'
 import { Account } from './access/account.tsx'
@@ -20,9 +21,18 @@ const PAGES = [
 /** What stays around every page: where to go, whether it is live, who is signed in. */
 export function Shell() {
   const session = useQuery(sessionQuery)
+  const router = useRouter()
+  const isOut = session.error instanceof ApiError && session.error.status === 401
+  useEffect(() => {
+    // Once: the address changes before the door itself is there, and who signed out is on the way to it already.
+    const { pathname, href } = router.latestLocation
+    if (!isOut || pathname === '/sign-in') return
+    void router.navigate({ to: '/sign-in', search: { to: href }, replace: true })
+  }, [isOut, router])
   const isIn = session.data !== undefined
   useEffect(() => (isIn ? startLive() : undefined), [isIn])
 
+  if (isOut) return null
   return (
     <div className="flex h-full flex-col md:flex-row">
       <a

@@ -14,6 +14,7 @@ export function Account() {
   const navigate = useNavigate()
   const client = useQueryClient()
   const leave = useMutation({
+    mutationKey: ['session'],
     mutationFn: signOut,
     onSuccess: async () => {
       await navigate({ to: '/sign-in', search: {} })

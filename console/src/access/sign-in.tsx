@@ -19,8 +19,10 @@ export function SignInPage() {
   const client = useQueryClient()
   const [key, setKey] = useState('')
   const field = useRef<HTMLInputElement>(null)
-  const current = useQuery({ ...sessionQuery, retry: false })
+  // Asked anew: what the page knew before is of a session that has ended.
+  const current = useQuery({ ...sessionQuery, queryKey: ['session', 'door'], retry: false, staleTime: 0, gcTime: 0 })
   const enter = useMutation({
+    mutationKey: ['session'],
     mutationFn: signIn,
     onSuccess: (session) => {
       client.clear()

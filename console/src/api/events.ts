@@ -4,7 +4,7 @@ import { ApiError } from './client.ts'
 import { whenSignedOutAct } from './query.ts'
 
 /** `ready`: listening from here on; what was missed before that comes by itself. */
-export type LiveKind = 'ready' | 'ticket' | 'delivery' | 'source' | 'more'
+type LiveKind = 'ready' | 'ticket' | 'delivery' | 'source' | 'more'
 /** `more`: so much happened meanwhile that it is not told one by one; read anew what is shown. */
 export type LiveEvent = { kind: LiveKind; id: string; data: unknown }
 export type LiveState = 'connecting' | 'live' | 'offline' | 'absent'

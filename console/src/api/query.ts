@@ -11,13 +11,17 @@ export function whenSignedOut(act: () => void): void {
 
 export const whenSignedOutAct = () => onSignedOut()
 
-const notice = (error: unknown) => {
-  if (error instanceof ApiError && error.status === 401) onSignedOut()
-}
+const isSignedOut = (error: unknown) => error instanceof ApiError && error.status === 401
 
 export const queryClient = new QueryClient({
-  queryCache: new QueryCache({ onError: notice }),
-  mutationCache: new MutationCache({ onError: notice }),
+  queryCache: new QueryCache({
+    // The session’s own 401 is the answer to that very question.
+    onError: (error, { queryKey }) => isSignedOut(error) && queryKey[0] !== 'session' && onSignedOut(),
+  }),
+  mutationCache: new MutationCache({
+    onError: (error, _sent, _context, { options }) =>
+      isSignedOut(error) && options.mutationKey?.[0] !== 'session' && onSignedOut(),
+  }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,

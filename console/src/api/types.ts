@@ -7,10 +7,10 @@ export type { Priority, Status }
 export const STATUSES = ['new', 'open', 'pending', 'resolved', 'closed'] as const satisfies readonly Status[]
 export const PRIORITIES = ['urgent', 'high', 'medium', 'low'] as const satisfies readonly Priority[]
 
-export type Suggestion<T> = { value: T; confidence: number; source?: string }
+type Suggestion<T> = { value: T; confidence: number; source?: string }
 
 /** What triage made of a ticket, as far as it came; every part may be missing. */
-export type Triage = {
+type Triage = {
   category?: Suggestion<string> | null
   priority?: Suggestion<Priority> | null
   language?: string | null

@@ -12,7 +12,7 @@ type Words = { doing: string; done: string }
 
 export const CLOSE: [TicketChange, Words] = [{ status: 'closed' }, { doing: 'Closing', done: 'closed' }]
 
-/** What can be done with the chosen rows, and how far it is. */
+/** What can be done with the chosen rows, and how far it is. Below them, so that none moves when it comes. */
 export function BulkBar({
   count,
   loaded,
@@ -34,7 +34,7 @@ export function BulkBar({
   const [category, setCategory] = useState('')
   const isBusy = progress !== null || !mayWrite
   return (
-    <div className="flex min-h-11 flex-wrap items-center gap-2 border-b border-line bg-accent-soft px-4 py-1.5 md:px-6">
+    <div className="flex min-h-11 flex-wrap items-center gap-2 border-t border-line bg-accent-soft px-4 py-1.5 md:px-6">
       <p role="status" className="text-sm font-medium tabular-nums">
         {progress === null ? `${count} selected` : `${progress.what} ${progress.done} of ${progress.total}`}
       </p>

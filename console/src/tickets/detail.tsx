@@ -104,7 +104,7 @@ export function Detail({
                 {ticket.title}
               </h2>
               <p className="text-sm text-muted wrap-anywhere">
-                {ticket.user_email ?? ticket.user_id ?? 'Unknown sender'} · <Time at={ticket.created_at} />
+                {senderOf(ticket)} · <Time at={ticket.created_at} />
               </p>
             </div>
             <Fields ticket={ticket} isLocked={!mayWrite || change.isPending} onChange={change.mutate} />
@@ -127,6 +127,11 @@ export function Detail({
       </div>
     </article>
   )
+}
+
+/** By name where the sender gave one. */
+function senderOf({ user_email: email, user_id: id, ticket_metadata: { requester_name: name } }: Ticket): string {
+  return [name, email].filter((one) => typeof one === 'string').join(', ') || id || 'Unknown sender'
 }
 
 /** Where the ticket lives at its sender: shown only if it is a web address, as a sender may write anything there. */

@@ -143,17 +143,6 @@ export function TicketsPage() {
             </Button>
           </header>
           <Toolbar search={search} tickets={tickets} field={field} onSearch={setSearch} isNarrow={open !== null} />
-          {(selected.size > 0 || bulk.progress !== null) && (
-            <BulkBar
-              count={selected.size}
-              loaded={tickets.length}
-              progress={bulk.progress}
-              mayWrite={mayWrite}
-              onApply={(change, words) => void bulk.apply(targets(), change, words)}
-              onSelectAll={selectAll}
-              onClear={clear}
-            />
-          )}
           {found.isPending && <Loading rows={14} height={isWide ? ROW.wide : ROW.narrow} />}
           {found.isError && tickets.length === 0 && <Failed error={found.error} retry={() => void found.refetch()} />}
           {isEmpty && (
@@ -178,6 +167,17 @@ export function TicketsPage() {
               onSelect={select}
               onFocus={setCurrent}
               onOpen={(id) => void show(id)}
+            />
+          )}
+          {(selected.size > 0 || bulk.progress !== null) && (
+            <BulkBar
+              count={selected.size}
+              loaded={tickets.length}
+              progress={bulk.progress}
+              mayWrite={mayWrite}
+              onApply={(change, words) => void bulk.apply(targets(), change, words)}
+              onSelectAll={selectAll}
+              onClear={clear}
             />
           )}
         </section>

@@ -1,5 +1,5 @@
 export type Suggested = { value: string; confidence: number | null; source: string | null }
-export type RelatedTicket = { id: number; title: string | null; similarity: number | null }
+type RelatedTicket = { id: number; title: string | null; similarity: number | null }
 
 export type ReadTriage = {
   category: Suggested | null

@@ -1,5 +1,5 @@
 /** A delivery as the platform itself sends it, with numbers of its own, so that each makes a ticket. */
-export type TestDelivery = { headers: Record<string, string>; body: unknown }
+type TestDelivery = { headers: Record<string, string>; body: unknown }
 
 export type TestSender = { id: string; label: string; build: (serial: number, now: Date) => TestDelivery }
 
