@@ -78,6 +78,11 @@ describe('events', () => {
     expect(status).toBe(400)
   })
 
+  test('HEAD is answered at once, and listens to nothing', async () => {
+    const { status, headers } = await fetch(`${server.url}/api/events`, { method: 'HEAD' })
+    expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+  })
+
   test('many at once are told as how many they were', async () => {
     const stream = await openStream(server.url)
     await stream.heard(({ event }) => event === 'ready')
