@@ -108,6 +108,7 @@ const Environment = z
       .refine((id) => id === '' || /^[A-Za-z0-9][\w.-]{0,63}$/.test(id), {
         error: 'TICKETFLOW_NODE_ID must have at most 64 letters, digits, dots, lines and dashes',
       }),
+    WORKER_SLOT: whole('WORKER_SLOT', { min: 1, max: 1000, preset: 1 }),
     TICKETFLOW_WORKERS: whole('TICKETFLOW_WORKERS', { min: 1, max: 64, preset: 1 }),
   })
   .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
@@ -186,6 +187,8 @@ const Environment = z
     databaseConnections: env.TICKETFLOW_DATABASE_CONNECTIONS,
     /** Null is the one that the data directory keeps. */
     nodeId: env.TICKETFLOW_NODE_ID || null,
+    /** Which of several processes on one port this is; each is a node of its own. */
+    workerSlot: env.WORKER_SLOT,
   }))
 
 type EmbedderEnvironment = {

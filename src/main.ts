@@ -131,7 +131,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onBegin: (facts) => log.warn(facts, 'overload: requests are refused with 503 from here on'),
       onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
     })
-    const triage = await openTriage(config, { store, log })
+    const triage = await openTriage(config, { store, log, traces })
     const feed = createFeed({ store, bus, onError: (error) => log.error({ err: error }, 'changes could not be read') })
     const app = await createApp({
       store,

@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 
 import type { Config } from './config.ts'
 import type { HandlerSpec } from './core/jobs.ts'
+import type { Traces } from './core/trace.ts'
 import { replaceFile } from './store/durable-file.ts'
 import type { Store } from './store/store.ts'
 import { createAdvisor } from './triage/advisor.ts'
@@ -19,11 +20,14 @@ type Triaging = { service: Triage | null; handler: HandlerSpec | null; close: ()
 const DROP: HandlerSpec = { run: async () => {}, concurrency: 8, timeLimitMs: 10_000 }
 
 /** Composes triage: the engine in its thread, what it had learned, and the language model where one is set. */
-export async function openTriage(config: Config, deps: { store: Store; log: Logger }): Promise<Triaging> {
+export async function openTriage(
+  config: Config,
+  deps: { store: Store; log: Logger; traces: Traces | null },
+): Promise<Triaging> {
   if (config.triage !== 'on') {
     return { service: null, handler: config.triage === 'off' ? DROP : null, close: async () => {} }
   }
-  const { store, log } = deps
+  const { store, log, traces } = deps
   const learned = join(config.dataDir, 'triage-model')
   const service = await startTriage({
     store,
@@ -38,7 +42,7 @@ export async function openTriage(config: Config, deps: { store: Store; log: Logg
     keep: (bytes) => replaceFile(learned, bytes),
     onError: (error, what) => log.error({ err: error }, what),
   })
-  return { service, handler: service.handler, close: service.close }
+  return { service, handler: traces === null ? service.handler : traced(service.handler, traces), close: service.close }
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | null> {
@@ -47,5 +51,16 @@ async function readIfThere(path: string): Promise<Uint8Array | null> {
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null
     throw error
+  }
+}
+
+/** The trace of the request that made a ticket goes on in the ticket's job. */
+function traced(spec: HandlerSpec, traces: Traces): HandlerSpec {
+  return {
+    ...spec,
+    run: (job) => {
+      const { traceparent } = job.payload
+      return traces.job('triage', typeof traceparent === 'string' ? traceparent : null, () => spec.run(job))
+    },
   }
 }

@@ -5,6 +5,7 @@ const PAUSE_MS = { least: 100, most: 30_000 }
 /** Who lived this long did not die of how it was started. */
 const OLD_MS = 60_000
 const STOP = 'stop'
+const SLOT = 'WORKER_SLOT'
 
 /**
  * Runs `count` copies of this program that share one port, and starts each again that dies. The first has to listen
@@ -19,10 +20,13 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
     let youngDeaths = 0
     const waiting = new Set<NodeJS.Timeout>()
     const born = new Map<Worker, number>()
+    const slots = new Map<Worker, number>()
 
     function start(): void {
-      const worker = cluster.fork()
+      const slot = freeSlot(new Set(slots.values()))
+      const worker = cluster.fork({ [SLOT]: String(slot) })
       born.set(worker, performance.now())
+      slots.set(worker, slot)
       worker.once('listening', () => {
         if (hasListened || isStopping) return
         hasListened = true
@@ -34,6 +38,7 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
     function ended(worker: Worker, how: string): void {
       const age = performance.now() - (born.get(worker) ?? 0)
       born.delete(worker)
+      slots.delete(worker)
       if (isStopping || !hasListened) {
         if (born.size === 0) resolve(isStopping && !wasForced ? 0 : 1)
         return
@@ -66,6 +71,12 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
     process.on('SIGINT', stop)
     start()
   })
+}
+
+function freeSlot(taken: ReadonlySet<number>): number {
+  let slot = 1
+  while (taken.has(slot)) slot += 1
+  return slot
 }
 
 /** In a worker: stops when it is told to, when a signal says so, and when nobody is left who could tell it. */

@@ -10,7 +10,7 @@ export type TriageField = (typeof TRIAGE_FIELDS)[number]
  * Who suggests: the classifier that learned from this store's tickets, the descriptions of the categories, fixed rules,
  * or a language model.
  */
-export const SUGGESTERS = ['model', 'description', 'rules', 'llm'] as const
+const SUGGESTERS = ['model', 'description', 'rules', 'llm'] as const
 
 const Suggestion = z.object({
   value: z.string(),
@@ -24,10 +24,8 @@ export type Suggestion = z.infer<typeof Suggestion>
 
 // Numbers alone: whoever reads looks up what the ticket is called now, and an erased title is in no copy.
 const Similar = z.object({ id: z.int(), score: z.number() })
-export type Similar = z.infer<typeof Similar>
 
 const Cited = z.object({ kind: z.enum(['ticket', 'article']), id: z.int() })
-export type Cited = z.infer<typeof Cited>
 
 /** What triage made of a ticket, as the ticket shows it. */
 export const Decision = z
@@ -86,7 +84,7 @@ export const Category = z.strictObject({
 })
 
 /** `off`: no word of it; `suggest`: shown on the ticket; `set`: set on the ticket, where nobody said and it is sure. */
-export const TRIAGE_MODES = ['off', 'suggest', 'set'] as const
+const TRIAGE_MODES = ['off', 'suggest', 'set'] as const
 
 /** What operators decide about triage. */
 export const TriageSettings = z

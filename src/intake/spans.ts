@@ -7,10 +7,11 @@ export function traceCommits(store: Store, traces: Traces): Store {
     ...store,
     submit: (submission) => {
       // What was refused while its body was read has left its request behind, and would be a trace of its own.
-      if (traces.traceparent() === null) return store.submit(submission)
+      const traceparent = traces.traceparent()
+      if (traceparent === null) return store.submit(submission)
       return traces.span('commit', async () => {
         traces.note(factsOf(submission))
-        const receipt = await store.submit(submission)
+        const receipt = await store.submit({ ...submission, delivery: { ...submission.delivery, traceparent } })
         traces.note({
           'ticketflow.outcome': receipt.outcome,
           'ticketflow.delivery_id': receipt.deliveryId,

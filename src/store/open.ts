@@ -15,7 +15,7 @@ const loadPostgresJobs = () => import('./postgres-jobs.ts')
 
 /** The store that a server works on, and the engine of its jobs; `postgres` is null for the embedded one. */
 export async function openStore(
-  config: Where & { databaseConnections: number; nodeId: string | null; maxQueued: number },
+  config: Where & { databaseConnections: number; nodeId: string | null; workerSlot: number; maxQueued: number },
   hooks: {
     notary: Notary
     onCommit: (deliveries: number, seconds: number) => void
@@ -34,7 +34,9 @@ export async function openStore(
   prepareDirectory(dataDir)
   const { notary, onCommit, witness } = hooks
   const { nodeId } = await import('./node-id.ts')
-  const node = nodeId(dataDir, config.nodeId)
+  // Processes that share a data directory are nodes of their own: one chain would let one of them commit at a time.
+  const own = nodeId(dataDir, config.nodeId)
+  const node = config.workerSlot === 1 ? own : `${own}.${config.workerSlot}`
   const { openPostgresStore } = await loadPostgres()
   const { postgres, ...store } = await openPostgresStore({
     url: databaseUrl,

@@ -1,4 +1,5 @@
 import type { NewDecision } from '../core/decision.ts'
+import { DEFAULT_ATTEMPTS } from '../core/jobs.ts'
 import { type Client, query } from './postgres-connect.ts'
 import { bounded, column, identityHash, keyHash, storedBody, text } from './postgres-rows.ts'
 import type { Written } from './postgres-tables.ts'
@@ -230,13 +231,13 @@ async function setVerdict(client: Client, { ticketId, field, value, at, actor }:
 }
 
 /** All in one call: it is the ticket's own transaction, so a ticket has its job or neither is there. */
-async function addJobs(client: Client, tickets: readonly number[]): Promise<void> {
+async function addJobs(client: Client, payloads: Written['jobs']): Promise<void> {
   await query(
     client,
     `select count(*) from graphile_worker.add_jobs(array(
-       select ('triage', json_build_object('ticket_id', id), null, null, 10, null, null, null)::graphile_worker.job_spec
-       from unnest($1::bigint[]) id))`,
-    [tickets],
+       select ('triage', payload, null, null, $2, null, null, null)::graphile_worker.job_spec
+       from unnest($1::json[]) payload))`,
+    [payloads.map((payload) => JSON.stringify(payload)), DEFAULT_ATTEMPTS],
   )
 }
 

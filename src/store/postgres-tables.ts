@@ -16,7 +16,8 @@ export type Written = {
   entries: NewEntry[]
   /** Of entries that were there. */
   forgotten: { ticketId: number; fingerprint: string }[]
-  jobs: number[]
+  /** Payloads. */
+  jobs: { ticket_id: number; traceparent?: string }[]
   decisions: NewDecision[]
   verdicts: Verdict[]
   /** How many of the numbers were taken. */
@@ -185,7 +186,8 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
       tickets.get(identities.get(identityHash(platform, account, externalId)) ?? 0),
     insertTicket,
     updateTicket,
-    addJob: ({ id }) => written.jobs.push(id),
+    addJob: ({ id }, traceparent) =>
+      written.jobs.push({ ticket_id: id, ...(traceparent !== undefined && { traceparent }) }),
     insertDelivery,
     amendDelivery,
     deliveryByKey,

@@ -19,6 +19,7 @@ export function statements(db: DatabaseSync) {
     ticketById: db.prepare('select * from tickets where id = ?'),
     ticketByIdentity: db.prepare('select * from tickets where platform = ? and account = ? and external_id = ?'),
     insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
+    insertTracedJob: db.prepare('insert into jobs (kind, ticket_id, run_at, payload) values (?, ?, ?, ?)'),
     insertDelivery: db.prepare(`
       insert into deliveries (id, received_at, source, address, method, path, headers, body, body_size, body_sha256,
         request_id, platform, idempotency_key, outcome, status, reason, ticket_id, duration_us, answer, salt, link,

@@ -43,8 +43,9 @@ export function sqliteTables(sql: Statements, ids: { ticket: number; delivery: n
         ticket.id,
       )
     },
-    addJob: ({ id, createdAt }) => {
-      sql.insertJob.run('triage', id, createdAt)
+    addJob: ({ id, createdAt }, traceparent) => {
+      if (traceparent === undefined) sql.insertJob.run('triage', id, createdAt)
+      else sql.insertTracedJob.run('triage', id, createdAt, JSON.stringify({ ticket_id: id, traceparent }))
     },
     insertDelivery: (entry, { body, answer, salt, link }) => {
       const { changes } = sql.insertDelivery.run(

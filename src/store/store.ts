@@ -42,6 +42,8 @@ export type NewDelivery = {
   keyIsPlatforms: boolean
   /** The delivery that this one plays again. */
   replayOf: number | null
+  /** Where its trace goes on in the ticket's job (W3C); left out where nobody asked for traces. Not kept. */
+  traceparent?: string
 }
 
 /** One ticket of a submission, or the reason why this item of a batch is none. */
@@ -216,7 +218,7 @@ export type Example = { ticketId: number; title: string; description: string; va
 /** A ticket's meaning, a byte a dimension. */
 export type StoredVector = { ticketId: number; vector: Int8Array }
 
-export type TriageReader = {
+type TriageReader = {
   /** The newest decision on a ticket, JSON (core/decision.ts); null where there is none. */
   triageOf: (ticketId: number) => Promise<string | null>
   /** Of the tickets with these numbers, first and last among them; newest first. */

@@ -44,7 +44,7 @@ export type Tables = {
   ) => boolean
   /** `unsaid` as TicketRow has it. */
   updateTicket: (stored: Stored, unsaid: number | null) => void
-  addJob: (ticket: Ticket) => void
+  addJob: (ticket: Ticket, traceparent: string | undefined) => void
   /** False when its key is taken. */
   insertDelivery: (entry: AuditEntry, kept: Kept) => boolean
   amendDelivery: (entry: AuditEntry, kept: Pick<Kept, 'answer' | 'link'>) => void

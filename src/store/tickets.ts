@@ -40,7 +40,7 @@ export function createTickets(tables: Tables) {
     const ticket = newTicket(tables.nextTicket(), draft, delivery.receivedAt)
     if (!tables.insertTicket(ticket, draft, { ...arrival, unsaid: unsaidOf(draft) }))
       return update(ownTicket(draft), draft, arrival)
-    tables.addJob(ticket)
+    tables.addJob(ticket, delivery.traceparent)
     const { id: ticketId, title } = ticket
     const comment = draft.event?.comment
     if (comment) {

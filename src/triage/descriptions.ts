@@ -102,7 +102,7 @@ export function away(vector: Float32Array, common: Float32Array): Float32Array {
   return result
 }
 
-export function dot(one: Float32Array, other: Float32Array): number {
+function dot(one: Float32Array, other: Float32Array): number {
   let sum = 0
   for (let d = 0; d < one.length; d += 1) sum += (one[d] as number) * (other[d] as number)
   return sum

@@ -17,7 +17,7 @@ const ANYWAY_MS = 600_000
 type Source = Pick<Store, 'figures' | 'triage'>
 
 /** What people and senders said of the newest tickets, newest first, with the vectors that are at hand. */
-export async function* labelled(store: Source, model: string | null): AsyncGenerator<LabelledTicket> {
+async function* labelled(store: Source, model: string | null): AsyncGenerator<LabelledTicket> {
   const { newestTicket } = await store.figures()
   const oldest = Math.max(1, newestTicket - LOOK_BACK + 1)
   for (let last = newestTicket; last >= oldest; last -= WINDOW) {

@@ -35,7 +35,7 @@ export type Triage = {
   close: () => Promise<void>
 }
 
-export type TriageState = {
+type TriageState = {
   settings: TriageSettings
   categories: { name: string; description: string; keywords: string[] }[]
   engine: string
