@@ -34,8 +34,15 @@ async function examine(): Promise<Finding[]> {
 
   const directory = dataDirectory(config.dataDir)
   const isFit = directory.state !== 'fail'
-  if (config.databaseUrl !== null)
-    return [...beforeStore(config, runtime), directory, ...(await database(config.databaseUrl))]
+  if (config.databaseUrl !== null) {
+    // Whose TicketFlow has the port cannot be told from here: nodes lock no directory.
+    return [
+      ...beforeStore(config, runtime),
+      directory,
+      ...(await database(config.databaseUrl)),
+      await port(config, true),
+    ]
+  }
   const isRunning = isFit && isLocked(config.dataDir)
   return [
     ...beforeStore(config, runtime),
