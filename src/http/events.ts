@@ -55,6 +55,8 @@ export const eventRoutes = (feed: Feed, gate: Pick<Gate, 'recheck'>) => async (a
       const lastId = request.headers['last-event-id'] ?? null
       reply.header('content-type', 'text/event-stream; charset=utf-8')
       reply.header('x-accel-buffering', 'no') // nginx would hold it back
+      // Who asks by HEAD wants to know what there is, and not to wait for it.
+      if (request.method === 'HEAD') return void reply.send('')
       const headers = reply.getHeaders()
       reply.hijack()
       const { raw: stream } = reply

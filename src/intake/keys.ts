@@ -46,7 +46,7 @@ export type Asker = { headers: Headers; address: string; method?: string }
 export type Identity = { open: boolean; name: string | null; scopes: readonly Scope[]; expiresAt: number | null }
 
 /** `token` is what the browser's cookie is to hold. */
-export type SignedIn = Identity & { token: string; expiresAt: number }
+type SignedIn = Identity & { token: string; expiresAt: number }
 
 /** Who may do what, and how often. Throws `unauthenticated`, `forbidden` and `rate_limited`. */
 export type Gate = {

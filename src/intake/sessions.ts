@@ -15,8 +15,6 @@ export const CSRF_HEADER = 'x-ticketflow-csrf'
 /** A browser that was signed in. `keyHash` is of the key that it was signed in with, and lives no longer than that. */
 export type Session = { keyHash: string; expiresAt: number }
 
-export type Sessions = ReturnType<typeof createSessions>
-
 /**
  * Who is signed in, in memory: a new start ends every session. What the cookie holds is kept as a hash, as keys are.
  */

@@ -15,6 +15,8 @@ const KEY = 'k'.repeat(40)
 const SECRET = 'zendesk-secret'
 const FIXTURE = `${ROOT}/test/fixtures/platforms/zendesk-ticket-created-event.json`
 
+/** On a loaded machine a test is to wait, not to be refused. */
+const PATIENT = { TICKETFLOW_MAX_LOOP_DELAY_MS: '0' }
 let server: TestServer
 let browser: Browser
 const watched: Watched[] = []
@@ -24,7 +26,6 @@ async function visit(path: string, options: Parameters<typeof openPage>[1] = {})
   const one = await openPage(browser, options)
   watched.push(one)
   const { page } = one
-  if (process.env.FAST) page.setDefaultTimeout(15000)
   const headers = { 'x-ticketflow-csrf': '1' }
   await page.context().request.post(`${server.url}/api/session`, { data: { key: KEY }, headers })
   await page.goto(server.url + path)
@@ -55,7 +56,7 @@ const form = (body: unknown) => post(`${server.webhook}/acme-forms`, body, beare
 const row = (page: Page, outcome: string) => page.locator(`[data-delivery][data-outcome=${outcome}]`)
 
 beforeAll(async () => {
-  ;[server, browser] = await Promise.all([startTestServer({ TICKETFLOW_ADMIN_KEY: KEY }), openChromium()])
+  ;[server, browser] = await Promise.all([startTestServer({ ...PATIENT, TICKETFLOW_ADMIN_KEY: KEY }), openChromium()])
   await admin('/sources', { id: 'zendesk-eu', name: 'Zendesk Europe', platform: 'zendesk', secret: SECRET })
   await admin('/sources', { id: 'acme-forms', name: 'Acme forms', platform: 'flat', auth: 'key' })
 }, PATIENCE)
@@ -215,11 +216,11 @@ describe('sources and settings', { timeout: PATIENCE }, () => {
   })
 })
 
-describe('every page, in both themes', { timeout: PATIENCE }, () => {
-  test.each(['light', 'dark'] as const)('axe finds nothing (%s)', async (colorScheme) => {
+describe('every page, in both themes', { timeout: 2 * PATIENCE }, () => {
+  test('axe finds nothing', async () => {
     await zendesk(50_003)
     const { json } = await admin('/deliveries?limit=1')
-    const page = await visit('/deliveries', { colorScheme })
+    const page = await visit('/deliveries')
     const { id } = json.deliveries[0]
     const seen: Record<string, string> = {
       '/deliveries': '[data-delivery]',
@@ -232,14 +233,24 @@ describe('every page, in both themes', { timeout: PATIENCE }, () => {
       '/settings': 'text=TICKETFLOW_RETENTION_DAYS',
       '/sources/none': 'text=There is no source none',
     }
+    const found: string[] = []
+    const look = async (path: string) => {
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+        // What is drawn by script is drawn anew for another theme.
+        await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
+        for (const violation of await violationsOf(page)) found.push(`${path} ${colorScheme} ${violation}`)
+      }
+    }
     for (const [path, sign] of Object.entries(seen)) {
       await page.goto(server.url + path)
       await page.locator(sign).first().waitFor()
-      expect({ path, violations: await violationsOf(page) }).toEqual({ path, violations: [] })
+      await look(path)
     }
     await page.goto(`${server.url}/settings`)
     await page.getByRole('button', { name: 'New key…' }).click()
     await page.getByLabel('Name', { exact: true }).waitFor()
-    expect(await violationsOf(page)).toEqual([])
+    await look('a dialog')
+    expect(found).toEqual([])
   })
 })

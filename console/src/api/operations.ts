@@ -36,7 +36,7 @@ export type WholeDelivery = Delivery & {
 
 export type DeliveryPage = { deliveries: Delivery[]; next: string | null }
 
-export type PreviewedTicket = {
+type PreviewedTicket = {
   title: string
   description: string
   category: string

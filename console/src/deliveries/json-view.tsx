@@ -75,7 +75,12 @@ function LineView({
   const isValue = kind !== 'open' && kind !== 'close'
   if (onChoose && isValue) {
     return (
-      <button type="button" className={`${look} hover:bg-raised`} style={indent} onClick={() => onChoose(pointer)}>
+      <button
+        type="button"
+        className={`${look} min-h-6 hover:bg-raised`}
+        style={indent}
+        onClick={() => onChoose(pointer)}
+      >
         {content}
       </button>
     )

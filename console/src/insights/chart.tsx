@@ -106,7 +106,14 @@ export function Chart({
     chart.current?.setData(dataOf({ times, lines }))
   }, [times, lines])
 
-  return <div ref={box} role="img" aria-label={label} className="uplot-box min-h-60 min-w-0" />
+  return (
+    <div
+      ref={box}
+      role="img"
+      aria-label={label}
+      className="min-h-60 min-w-0 text-sm [&_.u-label]:text-ink [&_.u-value]:text-ink"
+    />
+  )
 }
 
 const dataOf = ({ times, lines }: { times: number[]; lines: Line[] }): UPlot.AlignedData => [

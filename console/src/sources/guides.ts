@@ -34,7 +34,7 @@ const SERVICENOW_RULE = `(function executeRule(current) {
   request.executeAsync()
 })(current)`
 
-export const GUIDES: Readonly<Record<string, Guide>> = {
+const GUIDES: Readonly<Record<string, Guide>> = {
   zendesk: {
     auth: 'signature',
     secretFrom: 'sender',
