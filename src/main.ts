@@ -153,7 +153,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       feed,
       facts: {
         version,
-        engine: 'sqlite',
+        engine: config.databaseUrl === null ? 'sqlite' : 'postgres',
         startedAt: Date.now(),
         publicUrl: config.publicUrl,
         settings: shownSettings(config),

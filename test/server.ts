@@ -20,8 +20,11 @@ export type TestServer = {
 
 export const temporaryDirectory = () => mkdtemp(join(tmpdir(), 'ticketflow-'))
 
-/** Most tests are not about triage, whose thread would take half a core of each server's start. */
-const QUIET = { TICKETFLOW_TRIAGE: 'paused' }
+/**
+ * Most tests are not about triage, whose thread would take half a core of each server's start, nor about overload, which
+ * a loaded machine of tests looks like.
+ */
+const QUIET = { TICKETFLOW_TRIAGE: 'paused', TICKETFLOW_MAX_LOOP_DELAY_MS: '0' }
 
 /**
  * Starts the real server as a process of its own on a free port, and waits until it answers. `maxFileBytes` makes the
