@@ -18,6 +18,7 @@ import { createLimits } from './intake/limits.ts'
 import { watchOverload } from './intake/overload.ts'
 import { loadPlatforms } from './intake/platforms.ts'
 import { createRegistry } from './intake/registry.ts'
+import { shareLimits } from './intake/shared-limits.ts'
 import { createSources } from './intake/sources.ts'
 import { traceCommits } from './intake/spans.ts'
 import { createTimeMachine } from './intake/time-machine.ts'
@@ -53,7 +54,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   const { log, flush, writeLine } = createLog(config.logLevel)
   const traces = await tracesOf(config, log)
   const bus = createBus()
-  const { store, openJobs } = await openStore(config, {
+  const { store, postgres, openJobs } = await openStore(config, {
     notary: (facts) => receiptKey.notary(facts),
     onCommit: (deliveries, seconds) => metrics.commit(deliveries, seconds),
     witness: bus,
@@ -76,7 +77,9 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     const limits = createLimits({
       perAddress: perMinute(config.addressRate || null),
       perKey: perMinute(config.keyRate || null),
+      isShared: postgres !== null,
     })
+    const stopSharing = postgres === null ? null : shareLimits(limits, postgres.bus, postgres.node)
     const vault = openVault(config.dataDir, config.secretKey)
     const sources = await createSources({
       store: store.sourceStore,
@@ -212,6 +215,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         overload.close()
         clearInterval(tidy)
         clearTimeout(impatience)
+        stopSharing?.()
         sources.close()
         await gate.close()
         await drained

@@ -15,6 +15,12 @@ export function take(due: number | undefined, rate: Rate, now: number): { due: n
   return { due: waitMs > 0 ? from : next, waitMs }
 }
 
+/** The time at which all would be due, after so many more that passed elsewhere. */
+export function taken(due: number | undefined, rate: Rate, now: number, count: number): number {
+  const step = rate.windowMs / rate.quota
+  return Math.min(dueFrom(due, rate, now) + count * step, now + rate.windowMs + step)
+}
+
 /** How many of the quota are used up. */
 export const used = (due: number | undefined, rate: Rate, now: number): number =>
   ((dueFrom(due, rate, now) - now) / rate.windowMs) * rate.quota

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js'
 
 import { AppError } from '../core/errors.ts'
-import { type Rate, take, used } from '../core/rate.ts'
+import { type Rate, take, taken, used } from '../core/rate.ts'
 
 /** How many senders are remembered; whoever has not come for longest is forgotten first. */
 const REMEMBERED = 100_000
@@ -13,12 +13,39 @@ const SUSPECT = 20
 
 export type Limits = ReturnType<typeof createLimits>
 
-/** Counts requests. Each function throws `rate_limited` when there have been too many. */
-export function createLimits({ perAddress, perKey }: { perAddress: Rate | null; perKey: Rate | null }) {
-  const addresses = createLimiter('address')
-  const keys = createLimiter('key')
-  const sources = createLimiter('source')
-  const failures = createLimiter('failures')
+/** Requests that passed, by whom and at which rate: what nodes tell each other, so that a limit is one for all of them. */
+export type Passed = { limiter: Limiter; sender: string; rate: Rate; count: number }
+
+const LIMITERS = ['address', 'key', 'source', 'failures'] as const
+type Limiter = (typeof LIMITERS)[number]
+
+/**
+ * Counts requests. Each function throws `rate_limited` when there have been too many. `isShared` where other nodes count
+ * too: what passed here is then kept until it is drained for them.
+ */
+export function createLimits({
+  perAddress,
+  perKey,
+  isShared = false,
+}: {
+  perAddress: Rate | null
+  perKey: Rate | null
+  isShared?: boolean
+}) {
+  let passed = new Map<string, Passed>()
+  const note = isShared ? notePassed : null
+  const limiters = Object.fromEntries(LIMITERS.map((name) => [name, createLimiter(name, note)])) as Record<
+    Limiter,
+    ReturnType<typeof createLimiter>
+  >
+  const { address: addresses, key: keys, source: sources, failures } = limiters
+
+  function notePassed(limiter: Limiter, sender: string, rate: Rate): void {
+    const key = `${limiter} ${sender}`
+    const known = passed.get(key)
+    if (known !== undefined) known.count += 1
+    else if (passed.size < REMEMBERED) passed.set(key, { limiter, sender, rate, count: 1 })
+  }
 
   return {
     /** Before anything is known of who asks. */
@@ -34,22 +61,38 @@ export function createLimits({ perAddress, perKey }: { perAddress: Rate | null; 
     source: (id: string, rate: Rate, now: number) => sources.count(id, rate, now),
     /** After a key or a signature that opens nothing. */
     failure: (address: string, now: number) => failures.count(networkOf(address), FAILURES, now),
+    /** What passed here since it was last asked. */
+    drain: (): Passed[] => {
+      const drained = [...passed.values()]
+      passed = new Map()
+      return drained
+    },
+    /** Counts what passed at another node. */
+    add: ({ limiter, sender, rate, count }: Passed, now: number) => limiters[limiter].add(sender, rate, now, count),
     /** Whether so many keys and signatures from there were wrong lately that its next refusals may take their time. */
     isSuspect: (address: string, now: number) => failures.used(networkOf(address), FAILURES, now) > SUSPECT,
   }
 }
 
-function createLimiter(name: string) {
+function createLimiter(name: Limiter, note: ((limiter: Limiter, sender: string, rate: Rate) => void) | null) {
   const due = new Map<string, number>()
+
+  function set(sender: string, at: number): void {
+    // Set anew, so that the map stays in the order in which senders came.
+    due.delete(sender)
+    due.set(sender, at)
+    if (due.size > REMEMBERED) due.delete(due.keys().next().value ?? sender)
+  }
+
   return {
     count: (sender: string, rate: Rate, now: number): void => {
-      const taken = take(due.get(sender), rate, now)
-      // Set anew, so that the map stays in the order in which senders came.
-      due.delete(sender)
-      due.set(sender, taken.due)
-      if (due.size > REMEMBERED) due.delete(due.keys().next().value ?? sender)
-      if (taken.waitMs > 0) throw tooMany(name, rate, taken.waitMs)
+      const { due: at, waitMs } = take(due.get(sender), rate, now)
+      set(sender, at)
+      if (waitMs > 0) throw tooMany(name, rate, waitMs)
+      note?.(name, sender, rate)
     },
+    add: (sender: string, rate: Rate, now: number, count: number): void =>
+      set(sender, taken(due.get(sender), rate, now, count)),
     used: (sender: string, rate: Rate, now: number): number => used(due.get(sender), rate, now),
   }
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { take } from '../../src/core/rate.ts'
 import { createLimits } from '../../src/intake/limits.ts'
+import { shareLimits } from '../../src/intake/shared-limits.ts'
 
 describe('a rate', () => {
   const rate = { quota: 10, windowMs: 1000 }
@@ -107,5 +108,54 @@ describe('limits', () => {
     for (let index = 0; index < 100_001; index += 1) limits.address(address(index), 0)
     expect(() => limits.address(address(100_000), 0)).toThrow('Too many requests')
     expect(() => limits.address(address(0), 0)).not.toThrow()
+  })
+})
+
+describe('limits of several nodes', () => {
+  const rate = { quota: 10, windowMs: 60_000 }
+  const node = () => createLimits({ perAddress: null, perKey: rate, isShared: true })
+  const pass = (limits: ReturnType<typeof node>, now: number) => {
+    try {
+      limits.key('a', null, now)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  test('are one: what passed at one counts at the other, and what was refused does not', () => {
+    const [one, other] = [node(), node()]
+    for (let count = 0; count < 15; count += 1) pass(one, 1000)
+    const told = one.drain()
+    expect(told).toEqual([{ limiter: 'key', sender: 'a', rate, count: 11 }])
+    for (const passed of told) other.add(passed, 1000)
+    expect(pass(other, 1000)).toBe(false)
+    expect(pass(other, 1000 + 2 * (rate.windowMs / rate.quota))).toBe(true)
+    expect(one.drain()).toEqual([])
+  })
+
+  test('tell over a bus what passed, and hear nothing of themselves', async () => {
+    const listeners = new Set<(message: string | null) => void>()
+    let messages = 0
+    const bus = {
+      publish: async (_topic: string, message = '') => {
+        messages += 1
+        for (const listener of listeners) listener(message)
+      },
+      subscribe: (_topic: string, listener: (message: string | null) => void) => {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      },
+    }
+    const [one, other] = [node(), node()]
+    const stops = [shareLimits(one, bus, 'one'), shareLimits(other, bus, 'other')]
+    const now = Date.now()
+    for (let count = 0; count < 8; count += 1) expect(pass(one, now)).toBe(true)
+    await expect.poll(() => messages, { timeout: 30_000 }).toBe(1)
+    // Eleven pass in all. Had it heard itself, its own eight would be sixteen.
+    expect([1, 2, 3, 4].map(() => pass(other, now))).toEqual([true, true, true, false])
+    expect(pass(one, now)).toBe(true)
+    for (const stop of stops) stop()
+    expect(listeners.size).toBe(0)
   })
 })
