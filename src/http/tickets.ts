@@ -61,13 +61,14 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
         tags,
         summary: 'One ticket, with what triage says of it',
         params: Id,
-        response: { 200: asText(Ticket.extend({ triage: ShownTriage.nullable() })), ...Errors },
+        response: { 200: asText(Ticket.extend({ triage: ShownTriage.optional() })), ...Errors },
       },
     },
     async ({ params: { id } }, reply) => {
       const [ticket, decision] = await Promise.all([store.ticket(id), store.triage.triageOf(id)])
       if (ticket === null) return fail('not_found', `No ticket ${id}`)
       reply.type(JSON_TYPE)
+      if (decision === null) return ticketJson(ticket)
       return `${ticketJson(ticket).slice(0, -1)},"triage":${await shownTriage(store, decision)}}`
     },
   )

@@ -54,8 +54,7 @@ const State = z.object({
 })
 
 /** Fills in what the tickets that a decision names are called now; those that are gone are left out. */
-export async function shownTriage(store: Store, json: string | null): Promise<string> {
-  if (json === null) return 'null'
+export async function shownTriage(store: Store, json: string): Promise<string> {
   if (!json.includes('"similar":[{')) return json
   const decision = JSON.parse(json) as Decision // the store's own
   return JSON.stringify({ ...decision, similar: await titled(store, decision.similar) })
