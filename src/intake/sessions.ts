@@ -49,8 +49,9 @@ export function createSessions() {
 export function sessionToken(headers: Headers): string | null {
   const cookies = headerText(headers, 'cookie')
   if (cookies === null || !cookies.includes(SESSION_COOKIE)) return null
-  const [, token = ''] = new RegExp(`(?:^|;\\s*)${SESSION_COOKIE}=([\\w-]{1,100})(?:;|$)`).exec(cookies) ?? []
-  return token || null
+  const ours = cookies.split(';').find((cookie) => cookie.trimStart().startsWith(`${SESSION_COOKIE}=`))
+  const token = ours?.trim().slice(SESSION_COOKIE.length + 1) ?? ''
+  return /^[\w-]{1,100}$/.test(token) ? token : null
 }
 
 /**

@@ -107,7 +107,7 @@ export function createAdvisor(config: AdvisorConfig, now: () => number = Date.no
 }
 
 function modelOf({ kind, url, model, key }: AdvisorConfig): LanguageModel {
-  const base = (url ?? PRESETS[kind]).replace(/\/+$/, '')
+  const base = (url ?? PRESETS[kind]).replace(/\/$/, '')
   const settings = { fetch: boundedFetch, ...(key ? { apiKey: key } : {}) }
   const middleware = extractJsonMiddleware()
   if (kind === 'anthropic') {

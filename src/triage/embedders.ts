@@ -23,7 +23,7 @@ export function createEmbedder(config: EmbedderConfig): Embedder | null {
 
 /** OpenAI's `/embeddings`, which most servers speak, or Ollama's `/api/embed`. */
 function createServerEmbedder({ kind, url, model, key = null, timeoutMs = TIMEOUT_MS }: Server): Embedder {
-  const base = url.replace(/\/+$/, '')
+  const base = url.replace(/\/$/, '')
   const address = kind === 'ollama' ? `${base.replace(/\/api$/, '')}/api/embed` : `${base}/embeddings`
 
   async function embedSome(texts: readonly string[], signal: AbortSignal): Promise<Float32Array[]> {

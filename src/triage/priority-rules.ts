@@ -11,26 +11,26 @@ const KINDS: readonly (readonly Rule[])[] = [
     {
       points: 4,
       pattern:
-        /\b(?:outage|data loss|data breach|security breach|ransomware|(?:production|site|website|server|system|service|everything|platform|database) (?:is |are |has been |went )?(?:completely |totally )?(?:down|offline|unreachable)|lost (?:all )?(?:of )?(?:our|my|the) data|completely down|(?:returning|getting|with|throws?|http) 5\d\d|5\d\d errors?|50[0-4]\b)\b/,
+        /\b(?:outage|data loss|data breach|security breach|ransomware|(?:production|site|website|server|system|service|everything|platform|database) (?:is |are |has been |went )?(?:completely |totally )?(?:down|offline|unreachable)|lost (?:all )?(?:of )?(?:our|my|the) data|completely down|(?:returning|getting|with|throws?|http) 5\d\d|5\d\d errors?|50[0-4]\b)\b/g,
     },
     {
       points: 3,
       pattern:
-        /\b(?:crash(?:es|ed|ing)?|locked out|hacked|stolen|fraud(?:ulent)?|unauthori[sz]ed|charged (?:\w+ ){0,3}twice|double charged|corrupted|stopped working|unusable)\b/,
+        /\b(?:crash(?:es|ed|ing)?|locked out|hacked|stolen|fraud(?:ulent)?|unauthori[sz]ed|charged (?:\w+ ){0,3}twice|double charged|corrupted|stopped working|unusable)\b/g,
     },
     {
       points: 2,
       pattern:
-        /\b(?:can ?not|cant|unable to|not able to|fail(?:s|ed|ing|ure)?|broken|not working|doesnt work|does not work|wont load|not loading|errors?|never (?:receive|arrive|get|got|came)|missing|down)\b/,
+        /\b(?:can ?not|cant|unable to|not able to|fail(?:s|ed|ing|ure)?|broken|not working|doesnt work|does not work|wont load|not loading|errors?|never (?:receive|arrive|get|got|came)|missing|down)\b/g,
     },
-    { points: 1, pattern: /\b(?:problem|issue|bug|slow|wrong|incorrect|delay(?:ed)?)\b/ },
+    { points: 1, pattern: /\b(?:problem|issue|bug|slow|wrong|incorrect|delay(?:ed)?)\b/g },
   ],
   // For whom.
   [
     {
       points: 2,
       pattern:
-        /\b(?:all (?:of )?(?:our |the |my )?(?:users|customers|clients|staff|employees|team|agents|orders|payments)|every ?(?:one|body|customer|user)|no ?(?:body|one) can|entire (?:company|team|office|site)|whole (?:company|team|office|site)|business critical|in production|checkout)\b/,
+        /\b(?:all (?:of )?(?:our |the |my )?(?:users|customers|clients|staff|employees|team|agents|orders|payments)|every ?(?:one|body|customer|user)|no ?(?:body|one) can|entire (?:company|team|office|site)|whole (?:company|team|office|site)|business critical|in production|checkout)\b/g,
     },
   ],
   // How soon.
@@ -38,12 +38,12 @@ const KINDS: readonly (readonly Rule[])[] = [
     {
       points: 3,
       pattern:
-        /\b(?:urgent(?:ly)?|asap|as soon as possible|emergency|immediate(?:ly)?|critical|right now|right away|top priority)\b/,
+        /\b(?:urgent(?:ly)?|asap|as soon as possible|emergency|immediate(?:ly)?|critical|right now|right away|top priority)\b/g,
     },
     {
       points: 1,
       pattern:
-        /\b(?:since (?:this morning|today|yesterday|last night)|today|tonight|deadline|multiple times|several times|many times|repeatedly|again and again|still not|for (?:days|weeks)|third time|losing (?:money|customers|sales))\b/,
+        /\b(?:since (?:this morning|today|yesterday|last night)|today|tonight|deadline|multiple times|several times|many times|repeatedly|again and again|still not|for (?:days|weeks)|third time|losing (?:money|customers|sales))\b/g,
     },
   ],
   // What can wait.
@@ -51,12 +51,12 @@ const KINDS: readonly (readonly Rule[])[] = [
     {
       points: -3,
       pattern:
-        /\b(?:feature request|would be (?:nice|great|good)|nice to have|suggestion|enhancement|typo|cosmetic|inquiry|enquiry|just (?:wondering|curious)|feedback|no (?:rush|hurry)|low priority|whenever you|when you (?:have|get) (?:a )?(?:time|chance|moment)|not (?:that |very |so )?(?:urgent|critical|important)|minor)\b/,
+        /\b(?:feature request|would be (?:nice|great|good)|nice to have|suggestion|enhancement|typo|cosmetic|inquiry|enquiry|just (?:wondering|curious)|feedback|no (?:rush|hurry)|low priority|whenever you|when you (?:have|get) (?:a )?(?:time|chance|moment)|not (?:that |very |so )?(?:urgent|critical|important)|minor)\b/g,
     },
     {
       points: -2,
       pattern:
-        /\b(?:questions? (?:about|on|regarding)|how (?:do|can|to|does)|is it possible|could you (?:explain|tell)|do you (?:offer|support|have)|wondering|curious|documentation|where can i (?:find|see))\b/,
+        /\b(?:questions? (?:about|on|regarding)|how (?:do|can|to|does)|is it possible|could you (?:explain|tell)|do you (?:offer|support|have)|wondering|curious|documentation|where can i (?:find|see))\b/g,
     },
   ],
 ]
@@ -86,7 +86,7 @@ export function priorityByRules(text: string, language: string | null): Verdict 
 
 function pointsOf(said: string, rules: readonly Rule[]): number {
   for (const { points, pattern } of rules) {
-    for (const { index } of said.matchAll(new RegExp(pattern, 'g')))
+    for (const { index } of said.matchAll(pattern))
       if (points < 0 || !NEGATED.test(said.slice(Math.max(0, index - 24), index))) return points
   }
   return 0

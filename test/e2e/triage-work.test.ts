@@ -41,21 +41,29 @@ async function send({ webhook }: TestServer, body: object): Promise<number> {
 const EXAMPLES = [
   {
     ticket: {
-      title: 'Password reset not working',
-      description: 'Customer cannot reset their password',
-      priority: 'high',
+      subject: 'Password reset not working',
+      description: "I've tried resetting my password multiple times but never receive the email.",
     },
     category: 'account_access',
   },
   {
-    ticket: { title: 'API integration failing', description: 'Getting 500 errors when calling the API endpoint' },
+    ticket: {
+      title: 'API integration failing',
+      body: 'Our API calls are returning 500 errors since this morning.',
+    },
     category: 'technical',
   },
   {
-    ticket: { title: 'Feature request: Dark mode', description: 'Please add dark mode support to the application' },
+    ticket: {
+      title: 'Feature request: Dark mode',
+      description: 'Users are requesting a dark mode option for the dashboard.',
+    },
     category: 'feature_request',
   },
-  { ticket: { title: 'Billing inquiry', description: 'Question about last month’s invoice' }, category: 'billing' },
+  {
+    ticket: { title: 'Billing inquiry', description: 'Question about monthly subscription charges' },
+    category: 'billing',
+  },
 ]
 
 test(
