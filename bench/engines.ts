@@ -21,7 +21,7 @@ export type Engine = {
 const SERVER_CORE = '0'
 
 /** PostgreSQL as the tests start it, with fsync and synchronous_commit as they come: on. */
-export async function postgres(directory: string): Promise<Engine> {
+export async function postgres(directory: string, { isPinned = canPin } = {}): Promise<Engine> {
   // It is a user of its own where this is root, and has to reach its data.
   chmodSync(directory, 0o755)
   process.env['TMPDIR'] = directory
@@ -29,7 +29,7 @@ export async function postgres(directory: string): Promise<Engine> {
   const url = await server.database()
   const data = String(await query(url, "select current_setting('data_directory') as value"))
   const postmaster = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
-  if (canPin) spawnSync('taskset', ['-a', '-p', '-c', SERVER_CORE, String(postmaster)])
+  if (isPinned) spawnSync('taskset', ['-a', '-p', '-c', SERVER_CORE, String(postmaster)])
   return {
     env: { DATABASE_URL: url },
     cpu: () => [postmaster, ...childrenOf(postmaster)].reduce((sum, pid) => sum + cpuSeconds(pid), 0),

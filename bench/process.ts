@@ -21,7 +21,8 @@ export const machine = () =>
 
 export function startNode(options: {
   args: string[]
-  role: 'server' | 'load'
+  /** On which core it runs; `any` on all of them. */
+  role: 'server' | 'load' | 'any'
   env?: Record<string, string>
   /** Gives way to whatever else wants the core. */
   isLowly?: boolean
@@ -29,11 +30,16 @@ export function startNode(options: {
   const { args, role, env = {}, isLowly = false } = options
   const cpu = String(role === 'server' ? SERVER_CPU : LOAD_CPU)
   const lowly = isLowly ? ['nice', '-n', '19'] : []
-  const [command = '', ...rest] = [...lowly, ...(canPin ? ['taskset', '-c', cpu] : []), process.execPath, ...args]
+  const [command = '', ...rest] = [
+    ...lowly,
+    ...(canPin && role !== 'any' ? ['taskset', '-c', cpu] : []),
+    process.execPath,
+    ...args,
+  ]
   return spawn(command, rest, {
     cwd: ROOT,
     // Nothing of the caller's settings reaches a server.
-    env: { PATH: process.env['PATH'], ...env },
+    env: { PATH: process.env['PATH'], TICKETFLOW_TRIAGE: 'paused', ...env },
     // A server's log lines go to /dev/null, its complaints to the person who runs the benchmark.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
