@@ -33,6 +33,8 @@ export function createScratchServer(folder: string, key: string, onDeath: (reaso
         PORT: '0',
         TICKETFLOW_DATA_DIR: join(folder, 'data'),
         TICKETFLOW_ADMIN_KEY: key,
+        // What is drilled is the intake; its jobs wait, and are kept.
+        TICKETFLOW_TRIAGE: 'paused',
       },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -80,7 +80,7 @@ test('is refused before its body has come, and its connection lives on', async (
 })
 
 test('an event loop that stood still sheds what is work, and takes it again by itself', async () => {
-  server = await startTestServer()
+  server = await startTestServer({ TICKETFLOW_MAX_LOOP_DELAY_MS: '1000' })
   const { url, webhook, child } = server
   expect((await post(webhook, TICKET)).status).toBe(200)
   child.kill('SIGSTOP')
@@ -104,7 +104,7 @@ test('an event loop that stood still sheds what is work, and takes it again by i
 })
 
 test('honest load from 256 connections sheds nothing', async () => {
-  server = await startTestServer()
+  server = await startTestServer({ TICKETFLOW_MAX_LOOP_DELAY_MS: '1000' })
   const { webhook } = server
   const statuses = new Set<number>()
   const sender = async () => {
