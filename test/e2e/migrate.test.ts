@@ -15,6 +15,10 @@ import { delivery, ticketOf } from '../contract/store.ts'
 import { startPostgres, type TestPostgres } from '../postgres.ts'
 import { discard, get, post, ROOT, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
+/** As its sender would send it again. */
+const bodyOf = (id: number) => JSON.stringify({ id, title: 't', description: 'd' })
+
+const NO_TEXT = Uint8Array.of(0, 255, 1)
 const TICKETS = 100_000
 const GROUP = 1000
 
@@ -41,7 +45,7 @@ beforeAll(async () => {
     const group = Array.from({ length: GROUP }, (_, index) => {
       const number = start + index
       const draft = { externalId: String(number), title: `Ticket ${number} ☃`, userEmail: `who${number}@example.com` }
-      return store.submit(ticketOf(draft, { idempotencyKey: `key ${number}`, body: `{"id":${number}}` }))
+      return store.submit(ticketOf(draft, { idempotencyKey: `key ${number}`, body: bodyOf(number) }))
     })
     await Promise.all(group)
   }
@@ -52,7 +56,7 @@ beforeAll(async () => {
     kind: 'refusal',
     status: 400,
     reason: 'no title',
-    delivery: delivery({ body: Uint8Array.of(0, 255, 1) }),
+    delivery: delivery({ body: NO_TEXT, bodySha256: createHash('sha256').update(NO_TEXT).digest('hex') }),
   })
   await store.submit({ kind: 'refusal', status: 401, reason: 'who?', delivery: delivery({ body: null }) })
   await store.triage.judge(3, 'priority', 'high', 'key:a')
@@ -142,9 +146,9 @@ test('100,000 tickets with their deliveries move to the last byte, though the mo
 
 test('the server goes on there where it was: numbers, keys, chain, search', async () => {
   server = await startTestServer({ ...env(), TICKETFLOW_TRIAGE: 'off' })
-  const answer = await get(`${server.url}/api/tickets/2`)
+  const answer = await get(`${server.url}/api/tickets/3`)
   expect(answer.json).toMatchObject({ title: 'Changed\u0001 "quoted" \\' })
-  const again = await post(server.webhook, '{"id":77}', { 'idempotency-key': 'key 77' })
+  const again = await post(server.webhook, bodyOf(77), { 'idempotency-key': 'key 77' })
   expect(again.headers.get('idempotency-replayed')).toBe('true')
   const made = await post(server.webhook, { title: 'New', description: 'after the move' })
   expect(made.json.id).toBe(TICKETS + 1)
