@@ -108,7 +108,6 @@ const Environment = z
       .refine((id) => id === '' || /^[A-Za-z0-9][\w.-]{0,63}$/.test(id), {
         error: 'TICKETFLOW_NODE_ID must have at most 64 letters, digits, dots, lines and dashes',
       }),
-    WORKER_SLOT: whole('WORKER_SLOT', { min: 1, max: 1000, preset: 1 }),
     TICKETFLOW_WORKERS: whole('TICKETFLOW_WORKERS', { min: 1, max: 64, preset: 1 }),
   })
   .refine((env) => (env.TICKETFLOW_TLS_CERT === '') === (env.TICKETFLOW_TLS_KEY === ''), {
@@ -187,8 +186,6 @@ const Environment = z
     databaseConnections: env.TICKETFLOW_DATABASE_CONNECTIONS,
     /** Null is the one that the data directory keeps. */
     nodeId: env.TICKETFLOW_NODE_ID || null,
-    /** Which of several processes on one port this is; each is a node of its own. */
-    workerSlot: env.WORKER_SLOT,
   }))
 
 type EmbedderEnvironment = {
@@ -211,6 +208,8 @@ function embedderOf(env: EmbedderEnvironment) {
 export type Config = z.output<typeof Environment> & {
   /** Null where nobody asks for traces. */
   traces: TraceConfig | null
+  /** Which of several processes on one port this is, as the one that started it says; each is a node of its own. */
+  workerSlot: number
 }
 
 /** What may be shown to an administrator: all that is no secret, by the name of what sets it. 0 is none. */
@@ -256,7 +255,7 @@ export function readConfig(env: NodeJS.ProcessEnv = environment()): Config {
       : []),
   ]
   if (!parsed.success || faults.length > 0) throw new ConfigError(faults)
-  return { ...parsed.data, traces }
+  return { ...parsed.data, traces, workerSlot: Number(given['WORKER_SLOT'] ?? 1) }
 }
 
 const KNOWN: ReadonlySet<string> = new Set(Object.keys(Environment.def.in.shape))

@@ -47,6 +47,8 @@ function noteTicket(hour: Activity, [, category]: CountedRow): void {
 type Queries = {
   activityRange: (table: Table, from: number) => Promise<{ first: number; last: number }>
   activityOf: (table: Table, first: number, last: number) => Promise<Map<number, Activity>>
+  /** Rows after `last` that are too young to be remembered as counted. */
+  recentOf?: (table: Table, last: number) => Promise<Map<number, Activity>>
 }
 
 /** Rows counted so far: those after `first` up to `last`, in one piece. */
@@ -96,12 +98,15 @@ export function createActivity(reader: Queries) {
     const areDeliveries = await count('deliveries', from, start + patienceMs / 2)
     const areTickets = await count('tickets', from, start + patienceMs)
     const hours = new Map<number, Activity>()
-    for (const part of [counted.deliveries, counted.tickets]) {
-      for (const [at, activity] of part?.hours ?? []) {
-        const sum = hours.get(at) ?? noActivity()
-        addActivity(sum, activity)
-        hours.set(at, sum)
-      }
+    const parts = [counted.deliveries, counted.tickets].flatMap((part) => part?.hours ?? [])
+    for (const table of ['deliveries', 'tickets'] as const) {
+      const recent = await reader.recentOf?.(table, counted[table]?.last ?? 0)
+      if (recent !== undefined) parts.push(recent)
+    }
+    for (const [at, activity] of parts.flatMap((part) => [...part])) {
+      const sum = hours.get(at) ?? noActivity()
+      addActivity(sum, activity)
+      hours.set(at, sum)
     }
     return { hours, isWhole: areDeliveries && areTickets }
   }

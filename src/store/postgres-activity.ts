@@ -42,5 +42,8 @@ export function activityQueries(pool: Pool) {
     )
   }
 
-  return { activityRange, activityOf }
+  /** What is too young to be counted for good: rows that overtake each other are all there at the next look. */
+  const recentOf = (table: Table, last: number) => activityOf(table, last, last + NEWEST)
+
+  return { activityRange, activityOf, recentOf }
 }

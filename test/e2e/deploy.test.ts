@@ -55,7 +55,7 @@ test('the service runs what npm start runs, with settings that the program knows
 
 test('the nodes of the compose file have settings that the program knows, and the balancer sends a ticket once', () => {
   const compose = read('examples/compose.yaml')
-  const pairs = [...compose.matchAll(/\b(DATABASE_URL|TICKETFLOW_\w+): ([^\n}]*(?:\$\{[^}]*\}[^\n}]*)?)/g)]
+  const pairs = [...compose.matchAll(/\b(DATABASE_URL|TICKETFLOW_\w+): ((?:\$\{[^}]*\}|[^\n}])*)/g)]
   const filled = pairs.map(([, name = '', value = '']) => [
     name,
     value.replaceAll(/\$\{[^}]*\}/g, 'x'.repeat(32)).trim(),
