@@ -103,7 +103,7 @@ export function createActivity(reader: Queries) {
       const recent = await reader.recentOf?.(table, counted[table]?.last ?? 0)
       if (recent !== undefined) parts.push(recent)
     }
-    for (const [at, activity] of parts.flatMap((part) => [...part])) {
+    for (const [at, activity] of parts.flatMap((part) => Array.from(part))) {
       const sum = hours.get(at) ?? noActivity()
       addActivity(sum, activity)
       hours.set(at, sum)

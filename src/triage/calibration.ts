@@ -77,7 +77,8 @@ function probabilityBound(trials: readonly Trial[], precision: number): number |
     const isTie = sorted[index + 1]?.probability === probability
     if (!isTie && lowerBound(right, index + 1) >= precision) bound = probability
   }
-  return bound
+  // Where every trial may be believed none says where belief ends: what is more likely than all else together may be.
+  return bound === sorted.at(-1)?.probability ? Math.min(bound, 0.5) : bound
 }
 
 function lowerBound(right: number, count: number): number {
