@@ -18,7 +18,7 @@ await buildConsole()
 await mkdir(folder, { recursive: true })
 const key = 'k'.repeat(40)
 const [open, closed, browser] = await Promise.all([
-  startTestServer(),
+  startTestServer({ TICKETFLOW_TRIAGE: 'on', TICKETFLOW_EMBEDDER: 'none' }),
   startTestServer({ TICKETFLOW_ADMIN_KEY: key }),
   openChromium(),
 ])

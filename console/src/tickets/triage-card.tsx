@@ -6,7 +6,7 @@ import { Button } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Icon } from '../parts/icon.tsx'
 import type { TicketSearch } from './search.ts'
-import { readTriage, type Suggested } from './triage.ts'
+import { bySource, readTriage, type Suggested } from './triage.ts'
 
 /** What triage suggests, how sure it is, and one click to take it. */
 export function TriageCard({
@@ -58,15 +58,23 @@ export function TriageCard({
           />
         )}
       </div>
+      {triage.notes.map((note) => (
+        <p key={note} className="text-xs text-muted wrap-anywhere">
+          {note}
+        </p>
+      ))}
       <Related title="Probably the same as" tickets={triage.duplicatesOf} search={search} />
       <Related title="Similar tickets" tickets={triage.similar} search={search} />
       {triage.draftReply && (
         <div className="flex flex-col gap-1">
           <div className="flex items-center justify-between">
             <h4 className="text-sm font-medium">Draft reply</h4>
-            <Copy text={triage.draftReply} what="draft reply" label="Copy" />
+            <Copy text={triage.draftReply.text} what="draft reply" label="Copy" />
           </div>
-          <p className="rounded-md bg-raised p-3 text-sm whitespace-pre-wrap wrap-anywhere">{triage.draftReply}</p>
+          <p className="rounded-md bg-raised p-3 text-sm whitespace-pre-wrap wrap-anywhere">{triage.draftReply.text}</p>
+          {triage.draftReply.sources.length > 0 && (
+            <p className="text-xs text-muted">From {triage.draftReply.sources.join(', ')}</p>
+          )}
         </div>
       )}
     </section>
@@ -92,7 +100,7 @@ function Suggestion({
       <span className="w-20 text-muted">{label}</span>
       <span className="font-medium wrap-anywhere">{value}</span>
       {percent !== null && (
-        <span className="flex items-center gap-2 text-muted tabular-nums" title={source ? `By ${source}` : undefined}>
+        <span className="flex items-center gap-2 text-muted tabular-nums" title={bySource(source)}>
           <meter min={0} max={100} value={percent} aria-label={`${label}: confidence`} className="h-2 w-16" />
           {percent} %
         </span>

@@ -8,7 +8,9 @@ export type ReadTriage = {
   summary: string | null
   similar: RelatedTicket[]
   duplicatesOf: RelatedTicket[]
-  draftReply: string | null
+  draftReply: { text: string; sources: string[] } | null
+  /** What did not work, a sentence each. */
+  notes: string[]
 }
 
 const SHOWN = 5
@@ -27,7 +29,8 @@ export function readTriage(triage: unknown): ReadTriage | null {
     summary: text(said['summary']),
     similar: related(said['similar']),
     duplicatesOf: related(said['duplicates_of']),
-    draftReply: text(said['draft_reply']),
+    draftReply: draft(said['draft_reply']),
+    notes: Array.isArray(said['notes']) ? said['notes'].flatMap((note: unknown) => text(note) ?? []) : [],
   }
   const isAnything = Object.values(read).some((part) => (Array.isArray(part) ? part.length > 0 : part !== null))
   return isAnything ? read : null
@@ -40,6 +43,32 @@ function suggested(value: unknown): Suggested | null {
   const word = text(said['value'])
   return word === null ? null : { value: word, confidence: share(said['confidence']), source: text(said['source']) }
 }
+
+/** A reply with what it is taken from: `ticket 12`. */
+function draft(value: unknown): ReadTriage['draftReply'] {
+  const said = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : { text: value }
+  const reply = text(said['text'])
+  if (reply === null) return null
+  const sources = Array.isArray(said['sources']) ? (said['sources'] as unknown[]) : []
+  return {
+    text: reply,
+    sources: sources.flatMap((one) => {
+      const { kind, id } = (one ?? {}) as Record<string, unknown>
+      return typeof kind === 'string' && Number.isSafeInteger(id) ? `${kind} ${String(id)}` : []
+    }),
+  }
+}
+
+/** Who suggests, in words. */
+export const bySource = (source: string | null): string | undefined =>
+  source === null
+    ? undefined
+    : ({
+        model: 'Learned from your tickets',
+        description: 'By the description of the category',
+        rules: 'By fixed rules',
+        llm: 'A language model’s word, not a measured probability',
+      }[source] ?? `By ${source}`)
 
 /** Numbers, or objects with one. */
 function related(value: unknown): RelatedTicket[] {
