@@ -65,10 +65,17 @@ test(
     const { page, complaints } = await openPage(browser)
     await page.goto(`${server.url}/settings`)
     const settings = page.getByRole('region', { name: 'Triage' })
-    await settings.getByLabel('Category').selectOption('set')
+    await settings.getByLabel('Category', { exact: true }).selectOption('set')
+    await settings.getByText(/^Categories: technical/).click()
+    await settings.getByRole('button', { name: 'Add a category' }).click()
+    await settings.getByLabel('Name of category 10').fill('printers')
+    await settings.getByLabel('Words of printers, with commas between').fill('toner, paper jam')
+    expect(await violationsOf(page)).toEqual([])
     await settings.getByRole('button', { name: 'Save' }).click()
     const isSet = async () => (await get(`${server.url}/api/triage`)).json.settings.category
     await expect.poll(isSet, { timeout: 60_000 }).toBe('set')
+    const { categories } = (await get(`${server.url}/api/triage`)).json
+    expect(categories.at(-1)).toEqual({ name: 'printers', description: '', keywords: ['toner', 'paper jam'] })
     expect(await violationsOf(page)).toEqual([])
     await page.goto(`${server.url}/insights`)
     const accuracy = page.getByRole('region', { name: 'Triage' })

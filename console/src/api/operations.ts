@@ -103,6 +103,8 @@ export type Source = {
   created_at: string
   updated_at: string
   disabled_at: string | null
+  /** When it was noticed that the source is quieter than it uses to be. */
+  silent_since?: string | null
 }
 export type NewSource = Source & { secret: string | null; admin_key?: string }
 

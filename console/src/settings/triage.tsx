@@ -45,7 +45,7 @@ export function TriageSettings() {
       title="Triage"
       about="Suggestions are on the ticket. It sets a field only where neither the sender nor a person said anything."
     >
-      <Form key={JSON.stringify(settings)} settings={settings} />
+      <Form key={JSON.stringify(settings)} settings={settings} categories={categories} />
       <dl className="text-sm">
         <Row
           name="Learned from"
@@ -53,7 +53,6 @@ export function TriageSettings() {
         />
         <Row name="Vectors by" value={embedder ?? 'none: words alone'} />
         <Row name="Language model" value={advisor ?? 'none'} />
-        <Row name="Categories" value={categories.map(({ name }) => name).join(', ')} />
       </dl>
       {notes.map((note) => (
         <p key={note} className="text-sm text-bad wrap-anywhere">
@@ -73,11 +72,11 @@ function Row({ name, value }: { name: string; value: string }) {
   )
 }
 
-function Form({ settings }: { settings: Settings }) {
+function Form({ settings, categories }: { settings: Settings; categories: Category[] }) {
   const client = useQueryClient()
   const [draft, setDraft] = useState(settings)
   const save = useMutation({
-    mutationFn: () => api<State>('/api/triage', { method: 'PUT', body: draft }),
+    mutationFn: () => api<State>('/api/triage', { method: 'PUT', body: sendable(draft) }),
     onSuccess: (state) => {
       client.setQueryData(KEY, state)
       say({ text: 'Triage is set' })
@@ -106,7 +105,7 @@ function Form({ settings }: { settings: Settings }) {
     </Field>
   )
   return (
-    <form onSubmit={submit} className="grid gap-3 sm:grid-cols-[1fr_1fr_1fr_auto] sm:items-end">
+    <form onSubmit={submit} className="grid gap-3 sm:grid-cols-3 sm:items-end">
       {mode('category', 'Category')}
       {mode('priority', 'Priority')}
       <Field label="Right, of what it is sure of (%)">
@@ -123,9 +122,89 @@ function Form({ settings }: { settings: Settings }) {
           />
         )}
       </Field>
-      <Button type="submit" disabled={save.isPending}>
+      <details className="sm:col-span-3">
+        <summary className="cursor-pointer text-sm">
+          Categories: {(draft.categories ?? categories).map(({ name }) => name).join(', ')}
+        </summary>
+        <Categories
+          categories={draft.categories ?? categories}
+          isShipped={draft.categories === null}
+          onChange={(next) => setDraft({ ...draft, categories: next })}
+        />
+      </details>
+      <Button type="submit" className="justify-self-start" disabled={save.isPending}>
         Save
       </Button>
     </form>
+  )
+}
+
+/** Without the words that are still empty. */
+const sendable = (draft: Settings): Settings => ({
+  ...draft,
+  categories:
+    draft.categories?.map(({ name, description, keywords }) => ({
+      name,
+      description,
+      keywords: keywords.flatMap((word) => word.trim() || []),
+    })) ?? null,
+})
+
+/** The list that tickets are sorted into: what the names mean decides until there are tickets to learn from. */
+function Categories({
+  categories,
+  isShipped,
+  onChange,
+}: {
+  categories: Category[]
+  isShipped: boolean
+  onChange: (next: Category[] | null) => void
+}) {
+  const change = (at: number, part: Partial<Category>) =>
+    onChange(categories.map((one, index) => (index === at ? Object.assign({}, one, part) : one)))
+  return (
+    <div className="flex flex-col gap-2 py-2">
+      {categories.map(({ name, description, keywords }, at) => (
+        // Its place is what it is: names change while they are typed.
+        <div key={at} className="grid gap-1 sm:grid-cols-[10rem_1fr_1fr_auto]">
+          <Input
+            aria-label={`Name of category ${at + 1}`}
+            required
+            maxLength={100}
+            value={name}
+            onChange={({ target }) => change(at, { name: target.value })}
+          />
+          <Input
+            aria-label={`What belongs to ${name || 'it'}`}
+            maxLength={1000}
+            value={description}
+            onChange={({ target }) => change(at, { description: target.value })}
+          />
+          <Input
+            aria-label={`Words of ${name || 'it'}, with commas between`}
+            value={keywords.join(', ')}
+            onChange={({ target }) => change(at, { keywords: target.value.split(/, ?/).slice(0, 100) })}
+          />
+          <Button
+            size="sm"
+            look="quiet"
+            aria-label={`Remove ${name || 'it'}`}
+            onClick={() => onChange(categories.filter((_, index) => index !== at))}
+          >
+            Remove
+          </Button>
+        </div>
+      ))}
+      <div className="flex gap-2">
+        <Button size="sm" onClick={() => onChange([...categories, { name: '', description: '', keywords: [] }])}>
+          Add a category
+        </Button>
+        {!isShipped && (
+          <Button size="sm" look="quiet" onClick={() => onChange(null)}>
+            Back to the shipped list
+          </Button>
+        )}
+      </div>
+    </div>
   )
 }

@@ -8,7 +8,7 @@ import { buttonClass } from '../parts/button.tsx'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
-import { Refused, useHealth } from './health.tsx'
+import { Refused, Silence, useHealth } from './health.tsx'
 
 const ROW = 68
 
@@ -60,6 +60,7 @@ function Row({ source }: { source: Source }) {
         <span className="flex items-center gap-2">
           <span className="truncate font-medium">{source.name}</span>
           {source.disabled_at !== null && <Badge tone="warn">disabled</Badge>}
+          <Silence since={source.silent_since} />
         </span>
         <span className="block truncate text-sm text-muted">
           {source.id} · {source.platform ?? 'any platform'} · {source.auth}

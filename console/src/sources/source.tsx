@@ -15,7 +15,7 @@ import { Section } from '../parts/section.tsx'
 import { Empty, Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
-import { Refused, useHealth } from './health.tsx'
+import { Refused, Silence, useHealth } from './health.tsx'
 import { Copyable, Setup, useAddress } from './setup.tsx'
 import { SourceSettingsForm } from './settings-form.tsx'
 import { TryButton } from './try.tsx'
@@ -97,7 +97,10 @@ function Health({ source }: { source: Source }) {
   const { last, count, before, refused } = useHealth(source.id)
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl border border-line bg-line md:grid-cols-4">
-      <Figure name="Last seen">{last === null ? 'never' : <Time at={last.received_at} />}</Figure>
+      <Figure name="Last seen">
+        <span className="mr-2">{last === null ? 'never' : <Time at={last.received_at} />}</span>
+        <Silence since={source.silent_since} />
+      </Figure>
       <Figure name="In 24 hours">
         {count}
         <span className="ml-2 text-xs text-muted">{before} the day before</span>
