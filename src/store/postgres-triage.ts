@@ -1,6 +1,7 @@
 import type { AccuracyRow, TriageField } from '../core/decision.ts'
 import { ask, type Pool } from './postgres-connect.ts'
-import type { Example, StoredVector, TriageStore } from './store.ts'
+import { accuracyOf, exampleOf } from './rows.ts'
+import type { StoredVector, TriageStore } from './store.ts'
 
 /** What is kept and asked about triage, but for what the rules write (postgres-writer.ts). */
 export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | 'judge'> {
@@ -29,13 +30,7 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
     },
     examples: async (field, first, last) => {
       const rows = await ask(pool, EXAMPLES[field], [first, last])
-      return rows.map((row): Example => ({
-        ticketId: Number(row['id']),
-        title: String(row['title']),
-        description: String(row['description']),
-        value: String(row['value']),
-        isByPerson: row['by_person'] === true,
-      }))
+      return rows.map(exampleOf)
     },
     vectors: async (model, before, limit) => {
       const rows = await ask(
@@ -59,22 +54,14 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
       )
     },
     accuracy: async (since) => {
-      const [category, priority] = await Promise.all([accuracyOf('category', since), accuracyOf('priority', since)])
+      const [category, priority] = await Promise.all([measured('category', since), measured('priority', since)])
       return [...category, ...priority]
     },
   }
 
-  async function accuracyOf(field: TriageField, since: number): Promise<AccuracyRow[]> {
+  async function measured(field: TriageField, since: number): Promise<AccuracyRow[]> {
     const rows = await ask(pool, ACCURACY[field], [since])
-    return rows.map((row) => ({
-      field,
-      value: String(row['value']),
-      week: String(row['week']),
-      tickets: Number(row['tickets']),
-      right: Number(row['right']),
-      sure: Number(row['sure']),
-      sureRight: Number(row['sure_right']),
-    }))
+    return rows.map((row) => accuracyOf(field, row))
   }
 }
 

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 
+import type { AccuracyRow, TriageField } from '../core/decision.ts'
 import type { SenderSaid, Stored } from '../core/merge.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, type Ticket, type TimelineEntry } from '../core/ticket.ts'
-import type { Outcome, StoredDelivery } from './store.ts'
+import type { Example, Outcome, StoredDelivery } from './store.ts'
 
 const nullableText = z.string().nullable()
 
@@ -97,3 +98,21 @@ export function entryOf(row: Record<string, unknown>): TimelineEntry {
     comment: row['comment'] === null ? null : JSON.parse(String(row['comment'])),
   }
 }
+
+export const exampleOf = (row: Record<string, unknown>): Example => ({
+  ticketId: Number(row['id']),
+  title: String(row['title']),
+  description: String(row['description']),
+  value: String(row['value']),
+  isByPerson: Number(row['by_person']) === 1,
+})
+
+export const accuracyOf = (field: TriageField, row: Record<string, unknown>): AccuracyRow => ({
+  field,
+  value: String(row['value']),
+  week: String(row['week']),
+  tickets: Number(row['tickets']),
+  right: Number(row['right']),
+  sure: Number(row['sure']),
+  sureRight: Number(row['sure_right']),
+})

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { AccuracyRow, TriageField } from '../core/decision.ts'
+import { accuracyOf, exampleOf } from './rows.ts'
 import type { Example, StoredVector } from './store.ts'
 
 /** What is asked about triage, on the reading connection. */
@@ -18,8 +19,8 @@ export function triageQueries(db: DatabaseSync) {
       select ticket_id, vector from vectors where model = ? and ticket_id < ? order by ticket_id desc limit ?`),
     // Against the last decision before the verdict: what somebody saw who then said what it is.
     accuracy: {
-      category: db.prepare(accuracyOf('category')),
-      priority: db.prepare(accuracyOf('priority')),
+      category: db.prepare(accuracyFor('category')),
+      priority: db.prepare(accuracyFor('priority')),
     },
   }
 
@@ -34,13 +35,7 @@ export function triageQueries(db: DatabaseSync) {
       return row === undefined ? null : String(row['value'])
     },
     examples: (field: TriageField, first: number, last: number): Example[] =>
-      sql.examples[field].all(first, last).map((row) => ({
-        ticketId: Number(row['id']),
-        title: String(row['title']),
-        description: String(row['description']),
-        value: String(row['value']),
-        isByPerson: Number(row['by_person']) === 1,
-      })),
+      sql.examples[field].all(first, last).map(exampleOf),
     vectors: (model: string, before: number, limit: number): StoredVector[] =>
       sql.vectors.all(model, before, limit).map((row) => {
         const bytes = row['vector'] as Uint8Array // the writer binds nothing else
@@ -51,15 +46,7 @@ export function triageQueries(db: DatabaseSync) {
       }),
     accuracy: (since: number): AccuracyRow[] =>
       (['category', 'priority'] as const).flatMap((field) =>
-        sql.accuracy[field].all(since).map((row) => ({
-          field,
-          value: String(row['value']),
-          week: String(row['week']),
-          tickets: Number(row['tickets']),
-          right: Number(row['right']),
-          sure: Number(row['sure']),
-          sureRight: Number(row['sure_right']),
-        })),
+        sql.accuracy[field].all(since).map((row) => accuracyOf(field, row)),
       ),
   }
 }
@@ -70,7 +57,7 @@ const examplesOf = (field: TriageField, bit: number) => `
   where t.id between ? and ? and (v.value is not null or coalesce(t.unsaid, 0) & ${bit} = 0)
   order by t.id desc`
 
-const accuracyOf = (field: TriageField) => `
+const accuracyFor = (field: TriageField) => `
   select v.value, date(d.decided_at / 1000, 'unixepoch', 'weekday 0', '-6 days') as week, count(*) as tickets,
     sum(d.${field} = v.value) as right, sum(d.${field}_sure) as sure, sum(d.${field}_sure and d.${field} = v.value) as sure_right
   from verdicts v

@@ -62,7 +62,8 @@ export async function startTriage(deps: {
   const { store, engine, advisor, isWorker, keep, onError } = deps
   const settings = await watchSettings()
   const vectors = bufferVectors()
-  await engine.configure(inUse(settings.now()))
+  // Not awaited: the server need not wait for the thread. It answers in order, so this counts before any question.
+  engine.configure(inUse(settings.now())).catch((error: unknown) => onError(error, 'triage could not be set up'))
   const learning = isWorker
     ? startLearning({ store, engine, keep, onError: (error) => onError(error, 'triage could not learn') })
     : null

@@ -14,7 +14,8 @@ const suggestion = (over: Partial<Suggestion> = {}): Suggestion => ({
   ...over,
 })
 
-const decision = (over: Partial<Decision> = {}): Decision => ({
+/** A decision as the engine makes one. */
+export const decision = (over: Partial<Decision> = {}): Decision => ({
   category: suggestion(),
   priority: null,
   language: 'en',

@@ -8,24 +8,8 @@ import { storePath } from '../../src/store/sqlite-files.ts'
 import { erasePerson } from '../../src/store/sqlite-forget.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { ticketOf } from '../contract/store.ts'
+import { decision } from '../contract/triage.ts'
 import { temporaryDirectory } from '../server.ts'
-
-const decision = (over: Partial<Decision> = {}): Decision => ({
-  category: null,
-  priority: null,
-  language: 'en',
-  summary: null,
-  sentiment: null,
-  similar: [],
-  duplicates_of: null,
-  draft_reply: null,
-  model: 'test',
-  advisor: null,
-  notes: [],
-  took_ms: 1,
-  decided_at: '2026-11-30T08:00:00.000Z',
-  ...over,
-})
 
 test('what triage made of a person’s tickets goes with them, and what leans on them or names the person', async () => {
   const directory = await temporaryDirectory()
