@@ -123,3 +123,30 @@ test('a collector that is gone slows nobody down, and is told of once', { timeou
     await discard(server)
   }
 })
+
+test('a ticket’s job goes on in the trace of the request that made it', { timeout: 240_000 }, async () => {
+  const collector = await startCollector()
+  const server = await startTestServer({
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    OTEL_BSP_SCHEDULE_DELAY: '100',
+    TICKETFLOW_TRIAGE: 'on',
+    TICKETFLOW_EMBEDDER: 'none',
+  })
+  try {
+    const traceparent = `00-${PARENT.traceId}-${PARENT.spanId}-01`
+    await post(server.webhook, { title: 'Printer', description: 'on fire' }, { traceparent })
+    const named = (name: string) =>
+      collector.spans.find((span) => span.traceId === PARENT.traceId && span.name === name)
+    await expect
+      .poll(() => named('triage') !== undefined && named('POST /api/integrations/webhook') !== undefined, {
+        ...WAIT,
+        timeout: 120_000,
+      })
+      .toBe(true)
+    expect(named('triage')?.parent).toBe(named('POST /api/integrations/webhook')?.spanId)
+  } finally {
+    await discard(server)
+    collector.server.closeAllConnections()
+    collector.server.close()
+  }
+})
