@@ -163,6 +163,12 @@ export const TABLES: Transferred[] = [
     ],
     toRow: same,
   },
+  {
+    name: 'rhythms',
+    key: 'row_number() over (order by source)',
+    columns: texts('source', 'rhythm'),
+    toRow: same,
+  },
   TICKETS,
   DELIVERIES,
   TIMELINE,
