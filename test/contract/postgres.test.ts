@@ -1,17 +1,16 @@
-import { hash, randomUUID } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { StoredDraft } from '../../src/core/merge.ts'
 import { verifyAudit } from '../../src/store/audit.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
 import { erasePostgresPerson } from '../../src/store/postgres-erase.ts'
 import { makePartsAhead } from '../../src/store/postgres-schema.ts'
-import type { NewDelivery, Receipt, Submission } from '../../src/store/store.ts'
+import type { Receipt, Submission } from '../../src/store/store.ts'
 import { startPostgres, type TestPostgres } from '../postgres.ts'
 import { ROOT } from '../server.ts'
-import { draft } from './store.ts'
+import { delivery, ticketOf as ticket } from './store.ts'
 
 type Opened = Awaited<ReturnType<typeof openPostgresStore>>
 
@@ -38,35 +37,6 @@ async function open(url: string, node = 'one', readers = 4): Promise<Opened> {
   opened.push(store)
   return store
 }
-
-const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
-  const body = over.body ?? randomUUID()
-  return {
-    receivedAt: Date.now(),
-    source: 'open',
-    address: '127.0.0.1',
-    method: 'POST',
-    path: '/api/integrations/webhook',
-    headers: '{}',
-    body,
-    bodySize: body.length,
-    bodySha256: hash('sha256', body),
-    requestId: randomUUID(),
-    platform: 'flat',
-    idempotencyKey: null,
-    keyIsPlatforms: false,
-    fingerprint: null,
-    receivedSha256: null,
-    replayOf: null,
-    ...over,
-  }
-}
-
-const ticket = (over: Partial<StoredDraft> = {}, row: Partial<NewDelivery> = {}): Submission => ({
-  kind: 'ticket',
-  draft: draft(over),
-  delivery: delivery(row),
-})
 
 async function ask(url: string, sql: string): Promise<Record<string, unknown>[]> {
   const client = new Client(url)

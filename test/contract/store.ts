@@ -37,7 +37,7 @@ export const draft = (over: Partial<StoredDraft> = {}): StoredDraft => ({
 })
 
 export const delivery = (over: Partial<NewDelivery> = {}): NewDelivery => {
-  const body = typeof over.body === 'string' ? over.body : randomUUID()
+  const body = over.body ?? randomUUID()
   return {
     receivedAt: Date.now(),
     source: 'open',
