@@ -78,9 +78,11 @@ export function startLearning(deps: {
   }
 
   async function lookOnce(): Promise<void> {
-    const [verdict, { newestTicket }] = await Promise.all([store.triage.newestVerdict(), store.figures()])
-    const isOld = performance.now() - known.at > ANYWAY_MS && newestTicket !== known.ticket
-    if (verdict === known.verdict && !isOld) return
+    const verdict = await store.triage.newestVerdict()
+    const isNews = verdict !== known.verdict
+    if (!isNews && performance.now() - known.at <= ANYWAY_MS) return
+    const { newestTicket } = await store.figures()
+    if (!isNews && newestTicket === known.ticket) return
     const { embedder } = await engine.state()
     const { category, priority } = await engine.learn(labelled(store, embedder), closing.signal)
     Object.assign(known, { verdict, ticket: newestTicket, at: performance.now() })
