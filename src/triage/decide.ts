@@ -3,12 +3,34 @@ import type { TriageField, TriageSettings } from '../core/decision.ts'
 import type { AdviceResult } from './advisor.ts'
 import type { Verdict } from './classifier.ts'
 import type { Opinion } from './desk.ts'
+import { type Answered, type Draft, draftFrom } from './draft.ts'
+import type { Found } from './finder.ts'
 
 /** What was found for a ticket beside the engine's opinion of it. */
 export type Findings = Pick<Decision, 'similar' | 'duplicates_of' | 'draft_reply'>
 
 type Decided = Pick<NewDecision, 'decision' | 'set'>
 type Modes = Pick<TriageSettings, TriageField>
+
+/** How many similar tickets a decision names. */
+const SIMILAR = 5
+
+/** What is shown of the tickets that are like this one, the nearest first, and of the answers that solved them. */
+export function findingsFor(ticketId: number, near: readonly Found[], answers: readonly Answered[]): Findings {
+  const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticketId)
+  const draft = draftFrom(answers)
+  return {
+    similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
+    duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
+    draft_reply: draft === null ? null : shownDraft(draft),
+  }
+}
+
+/** Its sources by number alone, as a decision names everything. */
+const shownDraft = ({ text, sources }: Pick<Draft, 'text' | 'sources'>): Decision['draft_reply'] => ({
+  text,
+  sources: sources.map(({ kind, id }) => ({ kind, id })),
+})
 
 /** What becomes of the local engine's opinion under these settings: what is shown, and of that what is to be set. */
 export function decide(opinion: Opinion, findings: Findings, settings: Modes): Decided {
@@ -54,10 +76,7 @@ export function withAdvice({ decision, set }: Decided, result: AdviceResult, set
       summary,
       language: decision.language ?? language,
       sentiment,
-      draft_reply:
-        draft === null
-          ? decision.draft_reply
-          : { text: draft.text, sources: draft.sources.map(({ kind, id }) => ({ kind, id })) },
+      draft_reply: draft === null ? decision.draft_reply : shownDraft(draft),
       advisor: result.model,
     },
     set,
@@ -89,7 +108,8 @@ const shown = ({ value, confidence, isSure, source, others }: Verdict): Suggesti
   others: others.map((one) => ({ value: one.value, confidence: rounded(one.confidence) })),
 })
 
-const rounded = (confidence: number) => Math.round(Math.min(1, Math.max(0, confidence)) * 1000) / 1000
+/** A share of one, to three places. */
+export const rounded = (confidence: number) => Math.round(Math.min(1, Math.max(0, confidence)) * 1000) / 1000
 
 /** Only what it is sure of, and only where that is wished. */
 function settable(decision: Decision, settings: Modes): NewDecision['set'] {

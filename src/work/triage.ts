@@ -1,14 +1,14 @@
 import { hash } from 'node:crypto'
 
 import { type Decision, type NewDecision, TriageSettings } from '../core/decision.ts'
-import type { Handler, HandlerSpec, RunningJob } from '../core/jobs.ts'
+import type { Handler, HandlerSpec } from '../core/jobs.ts'
 import type { Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { CATEGORIES } from '../triage/categories.ts'
 import type { Advisor, AdviceResult } from '../triage/advisor.ts'
-import { decide, type Findings, isSettled, timed, withAdvice } from '../triage/decide.ts'
+import { decide, findingsFor, isSettled, rounded, timed, withAdvice } from '../triage/decide.ts'
 import { type Opinion, ticketText } from '../triage/desk.ts'
-import { type Answered, draftFrom } from '../triage/draft.ts'
+import type { Answered } from '../triage/draft.ts'
 import type { Engine } from '../triage/engine.ts'
 import { type Found, quantised } from '../triage/finder.ts'
 import { startLearning } from './learning.ts'
@@ -19,7 +19,8 @@ const SETTING = 'triage'
 const SETTINGS_MS = 5_000
 const TIME_LIMIT_MS = 120_000
 const CONCURRENCY = 2
-const SIMILAR = 5
+/** Twice what a decision shows: some of them may not be near enough. */
+const FOUND = 10
 /** Less alike than this is not worth showing. */
 const LEAST_ALIKE = 0.2
 const VECTORS_MS = 1_000
@@ -78,7 +79,9 @@ export async function startTriage(deps: {
   async function watchSettings() {
     let known = await readSettings(store)
     const timer = setInterval(() => {
-      readSettings(store).then(use, (error: unknown) => onError(error, 'the settings of triage could not be read'))
+      readSettings(store)
+        .then(use)
+        .catch((error: unknown) => onError(error, 'the settings of triage could not be read'))
     }, SETTINGS_MS)
     timer.unref()
     async function use(next: TriageSettings): Promise<void> {
@@ -116,9 +119,8 @@ export async function startTriage(deps: {
     }
   }
 
-  const run: Handler = async (job) => {
+  const run: Handler = async ({ ticketId, signal }) => {
     const started = performance.now()
-    const { ticketId, signal } = job
     const ticket = ticketId === null ? null : await store.ticket(ticketId)
     if (ticket === null) return
     const text = ticketText(ticket)
@@ -126,19 +128,19 @@ export async function startTriage(deps: {
     const found = await engine.find({
       text,
       vector: opinion.vector,
-      limit: SIMILAR * 2,
+      limit: FOUND,
       kind: 'ticket',
       except: ticket.id,
     })
     const near = found.filter(({ score }) => score >= LEAST_ALIKE)
     const answers = await answersOf(near)
-    const local = decide(opinion, findingsFor(ticket, near, answers), settings.now())
+    const local = decide(opinion, findingsFor(ticket.id, near, answers), settings.now())
     const asked = isSettled(local.decision, settings.now()) ? null : await askAdvisor(ticket, answers, signal)
     const decided = asked === null ? local : withAdvice(local, asked, settings.now())
     const at = { now: Date.now(), tookMs: performance.now() - started }
     await store.triage.decide({
       ticketId: ticket.id,
-      cause: causeOf(job),
+      cause: 'created',
       at: at.now,
       seen: seenOf(ticket, text, opinion),
       ...timed(decided, at),
@@ -220,24 +222,6 @@ const readSettings = async ({ triage }: Store) =>
   TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
-
-function findingsFor(ticket: Ticket, near: readonly Found[], answers: readonly Answered[]): Findings {
-  const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticket.id)
-  const draft = draftFrom(answers)
-  return {
-    similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
-    duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
-    draft_reply:
-      draft === null ? null : { text: draft.text, sources: draft.sources.map(({ kind, id }) => ({ kind, id })) },
-  }
-}
-
-const rounded = (score: number) => Math.round(score * 1000) / 1000
-
-/** A job says why it is there; that of a new ticket need not. */
-function causeOf({ payload }: RunningJob): string {
-  return typeof payload['cause'] === 'string' ? payload['cause'] : 'created'
-}
 
 /** What a decision was made from. The text itself is on record with the ticket's deliveries; here is which it was. */
 function seenOf(ticket: Ticket, text: string, opinion: Opinion): NewDecision['seen'] {
