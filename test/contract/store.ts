@@ -901,6 +901,21 @@ export function storeContract(open: OpenSubject): void {
       ])
     })
 
+    test('that cannot be written takes nothing with it of what is written at the same time', async () => {
+      const store = await start()
+      const id = (await submitTicket(store)).ticketId ?? 0
+      const settled = await Promise.allSettled([
+        submitTicket(store),
+        store.changeTicket(id, { category: null as never }, 'api'),
+        store.changeTicket(id, { status: 'pending' }, 'api'),
+        submitTicket(store),
+      ])
+      expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+      expect(await store.ticket(id)).toMatchObject({ status: 'pending', category: 'general' })
+      expect(await count(store)).toBe(3)
+      expect((await store.timeline(id))?.map(({ kind }) => kind)).toEqual(['created', 'updated'])
+    })
+
     test('of a ticket that is not there is null', async () => {
       const store = await start()
       expect(await store.changeTicket(99, { status: 'open' }, 'api')).toBeNull()
