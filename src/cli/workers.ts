@@ -43,7 +43,7 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
       const age = performance.now() - (born.get(worker) ?? 0)
       born.delete(worker)
       slots.delete(worker)
-      void ledger.ended(worker)
+      ledger.ended(worker)
       if (isStopping || !hasListened) {
         if (born.size === 0) resolve(isStopping && !wasForced ? 0 : 1)
         return

@@ -18,6 +18,7 @@ export function createLedger() {
   const reports = new Map<Worker, Report>()
   const waiting = new Map<string, () => void>()
   let departed: Report = []
+  let burials = Promise.resolve()
   let rounds = 0
 
   /** Of one that answers requests, and so knows how to report. */
@@ -26,16 +27,21 @@ export function createLedger() {
     worker.on('message', (message: MetricsMessage) => void heard(worker, message))
   }
 
-  async function ended(worker: Worker): Promise<void> {
-    const report = reports.get(worker)
-    if (report === undefined) return
+  function ended(worker: Worker): void {
+    burials = bury(worker, burials)
+  }
+
+  /** One after the other, and in one place or the other at any moment: a sum in between misses none, nor has it twice. */
+  async function bury(worker: Worker, before: Promise<void>): Promise<void> {
+    await before
+    const counted = reports.get(worker)?.filter(({ type }) => COUNTS.has(type)) ?? []
+    departed = await togetherOf([departed, counted])
     reports.delete(worker)
-    departed = await togetherOf([departed, report.filter(({ type }) => COUNTS.has(type))])
   }
 
   async function heard(worker: Worker, message: MetricsMessage): Promise<void> {
     if (message.metrics === 'report') {
-      // One that has ended meanwhile was counted with what it had said.
+      // One that has been buried was counted with what it had said.
       if (reports.has(worker)) reports.set(worker, message.report)
       waiting.get(`${worker.id} ${message.id}`)?.()
     }
@@ -49,6 +55,7 @@ export function createLedger() {
   }
 
   async function reported(worker: Worker, round: number): Promise<void> {
+    if (!worker.isConnected()) return
     const { promise, resolve } = Promise.withResolvers<void>()
     const key = `${worker.id} ${round}`
     waiting.set(key, resolve)
