@@ -230,7 +230,10 @@ function environmentKey(secret: string): ApiKey[] {
 }
 
 /** What a request shows of a session, unless it has a credential of its own, which counts more. */
-const tokenOf = (headers: Headers) => (secretIn(headers) === null ? sessionToken(headers) : null)
+function tokenOf(headers: Headers): string | null {
+  const token = sessionToken(headers)
+  return token !== null && secretIn(headers) === null ? token : null
+}
 
 /** The first credential that a request carries, wherever senders can put one. */
 function secretIn(headers: Headers): string | null {
