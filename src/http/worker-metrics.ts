@@ -30,7 +30,8 @@ const AGGREGATORS: Readonly<Record<string, string>> = {
   nodejs_eventloop_lag_p99_seconds: 'max',
 }
 
-const say = (message: MetricsMessage) => void process.send?.(message)
+/** A supervisor that is gone hears nothing, and that must not end what is in flight here. */
+const say = (message: MetricsMessage) => void process.send?.(message, undefined, undefined, () => {})
 
 /**
  * How to have the figures of `registry` as text: where this is one of several workers on a machine, those of all of them
