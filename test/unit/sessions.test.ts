@@ -97,6 +97,14 @@ describe('sessions', () => {
     expect(sessions.find(token, 0)).toBeNull()
   })
 
+  test('an embedded store that takes no commit says so, and not that there is no session', async () => {
+    const sessions = startNode()
+    const { token } = await sessions.begin(KEY, 0)
+    await rm(directory, { recursive: true })
+    await expect(sessions.begin(KEY, 0)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(sessions.end(token)).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
   test('of more than a hundred of a key the oldest gives way', async () => {
     const sessions = startNode()
     const tokens: string[] = []
