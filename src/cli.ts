@@ -265,6 +265,21 @@ receipt
   )
   .action(async (text: string, options) => (await import('./cli/receipt.ts')).verify(text, options))
 
+receipt
+  .command('keys')
+  .description('list the public keys of all nodes that sign receipts on this store, or did')
+  .option('--json', 'print them as JSON, with the keys themselves')
+  .addHelpText('after', `\n${SETTINGS}`)
+  .action(async (options) => (await import('./cli/receipt-keys.ts')).list(options))
+
+receipt
+  .command('withdraw')
+  .description('show a public key no more: its receipts prove nothing from then on')
+  .argument('<key>', 'its id, as `receipt keys` shows it')
+  .option('--json', 'print the result as JSON')
+  .addHelpText('after', `\nExit code 1 when there is none. ${SETTINGS}`)
+  .action(async (kid: string, options) => (await import('./cli/receipt-keys.ts')).withdraw(kid, options))
+
 program
   .command('erase')
   .description('erase what is about one person, also while the server runs; the audit chain stays whole')

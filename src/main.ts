@@ -27,6 +27,7 @@ import { createLog } from './log.ts'
 import { openStore } from './store/open.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
+import { openKeyring } from './store/receipt-keyring.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
 import { openTriage } from './triaging.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
@@ -69,6 +70,11 @@ export async function startServer(config: Config, announce: Announce): Promise<S
   try {
     receiptKey = openReceiptKey(config.dataDir)
     for (const warning of receiptKey.warnings) log.warn(warning)
+    const keyring = await openKeyring({
+      store: store.receiptKeyStore,
+      own: receiptKey.keys,
+      onError: (error) => log.error({ err: error }, 'the public keys of receipts could not be read'),
+    })
     if (process.getuid?.() === 0) log.warn('runs as root, which it has no need to be: give it a user of its own')
     if (config.databaseUrl !== null && config.secretKey === null) log.warn(UNSHARED_KEY)
     const platforms = await loadPlatforms()
@@ -108,6 +114,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
     metrics = createMetrics(store, (id) => sources.find(id) !== null, jobs, silence.all)
     const gate = await createGate({
       store: store.keyStore,
+      sessionStore: store.sessionStore,
       isLoopback: isLocal,
       hasSources: sources.isAny,
       adminKey: config.adminKey,
@@ -149,7 +156,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       trustedProxies: config.trustedProxies,
       publicUrl: config.publicUrl,
       platforms: platforms.all,
-      receiptKeys: receiptKey.keys,
+      receiptKeys: keyring.all,
       jobs,
       role: config.role,
       examiner: createExaminer({ store, sources, platforms, bodyLimit: config.bodyLimit }),
@@ -216,6 +223,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         clearInterval(tidy)
         clearTimeout(impatience)
         stopSharing?.()
+        keyring.close()
         sources.close()
         await gate.close()
         await drained

@@ -1,5 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 
+import { createLedger } from '../http/worker-ledger.ts'
+
 /** Between the death of a worker and the next: doubled each time it dies young. */
 const PAUSE_MS = { least: 100, most: 30_000 }
 /** Who lived this long did not die of how it was started. */
@@ -21,6 +23,7 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
     const waiting = new Set<NodeJS.Timeout>()
     const born = new Map<Worker, number>()
     const slots = new Map<Worker, number>()
+    const ledger = createLedger()
 
     function start(): void {
       const slot = freeSlot(new Set(slots.values()))
@@ -28,6 +31,7 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
       born.set(worker, performance.now())
       slots.set(worker, slot)
       worker.once('listening', () => {
+        ledger.joined(worker)
         if (hasListened || isStopping) return
         hasListened = true
         for (let more = 1; more < count; more += 1) start()
@@ -39,6 +43,7 @@ export function supervise({ count, say }: { count: number; say: (line: string) =
       const age = performance.now() - (born.get(worker) ?? 0)
       born.delete(worker)
       slots.delete(worker)
+      ledger.ended(worker)
       if (isStopping || !hasListened) {
         if (born.size === 0) resolve(isStopping && !wasForced ? 0 : 1)
         return

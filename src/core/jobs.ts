@@ -114,7 +114,6 @@ const ERROR_LIMIT = 500
 export const backoffMs = (attempts: number, random: number): number =>
   Math.round(Math.exp(Math.min(attempts, LONGEST_BACKOFF)) * 1000 * (0.8 + 0.4 * random))
 
-/** `exp` is what graphile-worker waits too; see postgres-jobs.ts. */
 export const stateOf = (job: { isRunning: boolean; attempts: number; maxAttempts: number }): JobState => {
   if (job.isRunning) return 'running'
   if (job.attempts >= job.maxAttempts) return 'dead'

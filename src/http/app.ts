@@ -72,7 +72,7 @@ export async function createApp(deps: {
   trustedProxies: string[]
   publicUrl: string | null
   platforms: readonly Platform[]
-  receiptKeys: readonly ShownKey[]
+  receiptKeys: () => readonly ShownKey[]
   examiner: Examiner
   feed: Feed
   facts: Facts
@@ -150,9 +150,13 @@ export async function createApp(deps: {
     if (access !== 'public') limits.address(request.ip, Date.now())
     // Who announces more than is taken is refused in any case; to hear him out each time would be the costly part.
     if (Number(request.headers['content-length'] ?? 0) > bodyLimit) limits.failure(request.ip, Date.now())
-    if (access !== 'public' && access !== 'intake') {
-      request.actor = gate.authenticate(askerOf(request), access).source
+    if (access === 'public') return done()
+    const admit = () => {
+      if (access !== 'intake') request.actor = gate.authenticate(askerOf(request), access).source
     }
+    const session = gate.recognise(request)
+    if (session !== null) return void after(session, admit, done)
+    admit()
     done()
   })
 
@@ -188,6 +192,17 @@ export async function createApp(deps: {
   await app.register(jobRoutes(jobs), { prefix: '/api' })
   if (triage !== null) await app.register(triageRoutes(store, triage), { prefix: '/api' })
   return app
+}
+
+/** Goes on with a request once what it waits for is there. */
+async function after(waited: Promise<void>, admit: () => void, done: (error?: Error) => void): Promise<void> {
+  try {
+    await waited
+    admit()
+  } catch (error) {
+    return done(error as Error) // nothing else is thrown
+  }
+  done()
 }
 
 /** Without reading the body: Node throws away what still comes of it, and the connection lives on. */

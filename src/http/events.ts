@@ -19,7 +19,7 @@ const HEARTBEAT_MS = 15_000
 const RETRY_MS = 2000
 
 /** What happens, as it happens. */
-export const eventRoutes = (feed: Feed, gate: Pick<Gate, 'recheck'>) => async (app: App) => {
+export const eventRoutes = (feed: Feed, gate: Pick<Gate, 'recognise' | 'recheck'>) => async (app: App) => {
   const open = new Set<ServerResponse>()
   const byAddress = new Map<string, number>()
 
@@ -67,8 +67,9 @@ export const eventRoutes = (feed: Feed, gate: Pick<Gate, 'recheck'>) => async (a
         stream.write(text)
         if (stream.writableLength > UNREAD_LIMIT) stream.destroy()
       }
-      const beat = () => {
+      const beat = async () => {
         try {
+          await gate.recognise(asker)
           gate.recheck(asker, 'read')
           send(': \n\n')
         } catch (error) {
@@ -78,7 +79,7 @@ export const eventRoutes = (feed: Feed, gate: Pick<Gate, 'recheck'>) => async (a
       }
       open.add(stream)
       count(address, 1)
-      const timer = setInterval(beat, HEARTBEAT_MS)
+      const timer = setInterval(() => void beat(), HEARTBEAT_MS)
       timer.unref()
       const leave = feed.follow(typeof lastId === 'string' ? lastId : null, send)
       stream.once('close', () => {

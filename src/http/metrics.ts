@@ -1,4 +1,3 @@
-import cluster from 'node:cluster'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
@@ -8,6 +7,7 @@ import { SHED_REASONS, type ShedReason } from '../core/overload.ts'
 import { OUTCOMES, type Store } from '../store/store.ts'
 import { createJobMetrics } from './job-metrics.ts'
 import type { Hearing } from '../work/silence.ts'
+import { gatherMetrics } from './worker-metrics.ts'
 
 export type Metrics = {
   /**
@@ -42,56 +42,58 @@ export function createMetrics(
   jobs: Pick<Jobs, 'figures'>,
   silence: () => Promise<ReadonlyMap<string, Hearing>>,
 ): Metrics {
-  const registry = new Registry()
-  // Each worker counts for itself, and whichever is asked answers: a series each, or counts would seem to fall.
-  if (cluster.isWorker) registry.setDefaultLabels({ worker: String(cluster.worker?.id) })
-  collectDefaultMetrics({ register: registry })
+  /** What this process counts: of several workers on a machine it is added up. */
+  const own = new Registry()
+  /** What the store knows: whoever is asked says it alone. */
+  const stored = new Registry()
+  const gather = gatherMetrics(own)
+  collectDefaultMetrics({ register: own })
   const deliveries = new Counter({
     name: 'ticketflow_deliveries_total',
     help: 'Requests to the webhook, by the source that their address names',
     labelNames: ['source', 'outcome'],
-    registers: [registry],
+    registers: [own],
   })
   const duration = new Histogram({
     name: 'ticketflow_delivery_duration_seconds',
     help: 'From the request to its answer',
     buckets: SECONDS,
-    registers: [registry],
+    registers: [own],
   })
   const commitSize = new Histogram({
     name: 'ticketflow_commit_deliveries',
     help: 'Deliveries that were committed together',
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000],
-    registers: [registry],
+    registers: [own],
   })
   const commitDuration = new Histogram({
     name: 'ticketflow_commit_duration_seconds',
     help: 'From the beginning of a commit until it was on disk',
     buckets: SECONDS,
-    registers: [registry],
+    registers: [own],
   })
   const storeBytes = new Gauge({
     name: 'ticketflow_store_bytes',
     help: 'Size of the files of the store: tickets and deliveries, the log of what is not yet among them, the search index',
     labelNames: ['file'],
-    registers: [registry],
+    registers: [stored],
   })
   const tickets = new Gauge({
     name: 'ticketflow_tickets',
     help: 'Number of the newest ticket',
-    registers: [registry],
+    registers: [stored],
   })
   const silent = new Gauge({
     name: 'ticketflow_source_silent',
     help: '1 while a source is quieter than it uses to be at this hour of the week, else 0',
     labelNames: ['source'],
-    registers: [registry],
+    registers: [stored],
   })
   const lastSeen = new Gauge({
     name: 'ticketflow_source_last_seen_timestamp_seconds',
     help: 'When the newest delivery of a source came that was not refused',
     labelNames: ['source'],
-    registers: [registry],
+    registers: [stored],
   })
   async function hear(): Promise<void> {
     const hearings = await Promise.race([silence().catch(() => null), sleep(FIGURES_MS, null, { ref: false })])
@@ -107,20 +109,21 @@ export function createMetrics(
     name: 'ticketflow_connections_closed_total',
     help: 'Connections that the server closed: too many of an address, too many in all, or an answer that nobody read',
     labelNames: ['why'],
-    registers: [registry],
+    registers: [own],
   })
-  const waiting = new Gauge({
+  const waiting: Gauge = new Gauge({
     name: 'ticketflow_queued_deliveries',
     help: 'Deliveries that wait for a commit',
-    registers: [registry],
+    registers: [own],
+    collect: () => waiting.set(store.queued()),
   })
   const sheds = new Counter({
     name: 'ticketflow_shed_total',
     help: 'Requests that were refused before their body was read',
     labelNames: ['reason'],
-    registers: [registry],
+    registers: [own],
   })
-  const jobMetrics = createJobMetrics(registry)
+  const jobMetrics = createJobMetrics({ own, stored })
   const bySource = new Map<string, Map<string, Counter.Internal>>()
   function seriesOf(source: string) {
     const known = bySource.get(source)
@@ -144,9 +147,8 @@ export function createMetrics(
     },
     connectionClosed: (why) => closed.labels(why).inc(),
     jobRun: jobMetrics.run,
-    contentType: registry.contentType,
+    contentType: own.contentType,
     text: async () => {
-      waiting.set(store.queued())
       await hear()
       // Where the store cannot be read these stay what they were: all else is wanted then more than ever.
       const [figures, jobFigures] = await Promise.all([soon(store.figures()), soon(jobs.figures())])
@@ -155,7 +157,7 @@ export function createMetrics(
         tickets.set(figures.newestTicket)
         for (const [file, size] of Object.entries(figures.bytes)) storeBytes.set({ file }, size)
       }
-      return registry.metrics()
+      return `${await gather()}\n${await stored.metrics()}`
     },
   }
 }

@@ -17,18 +17,19 @@ const KeySet = z.object({
   ),
 })
 
-/** The public keys of receipts, a JWK Set: the first signs now, the others did before. */
-export const receiptRoutes = (keys: readonly ShownKey[]) => async (app: App) => {
+/** The public keys of receipts, a JWK Set: the first signs here now, the others did before, or do at other nodes. */
+export const receiptRoutes = (keys: () => readonly ShownKey[]) => async (app: App) => {
   app.get(
     '/.well-known/ticketflow-receipt-key',
     {
       config: { access: 'public' },
       schema: {
         tags: ['webhook'],
-        summary: 'The public keys that verify the header TicketFlow-Receipt (Ed25519); the first signs now',
+        summary:
+          'The public keys that verify the header TicketFlow-Receipt (Ed25519), of all nodes; the first signs here now',
         response: { 200: KeySet },
       },
     },
-    () => ({ keys: [...keys] }),
+    () => ({ keys: [...keys()] }),
   )
 }

@@ -18,13 +18,8 @@ export function traceRequests(app: App, traces: Traces): void {
       },
     })
     spans.set(request, span)
+    // All that follows is within: Fastify itself goes on there after it has read the body.
     span.within(done)
-  })
-  // Reading the body leaves what the hook before began: it ends on an event of the socket.
-  app.addHook('preValidation', (request, _reply, done) => {
-    const span = spans.get(request)
-    if (span === undefined) done()
-    else span.within(done)
   })
   app.addHook('onResponse', (request, reply, done) => {
     spans.get(request)?.end(reply.statusCode)

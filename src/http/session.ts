@@ -40,9 +40,10 @@ export const sessionRoutes = (deps: { gate: Gate; limits: Limits; publicUrl: str
   app.get(
     '/session',
     { config, schema: { tags, summary: 'Who asks, and what he may', response: { 200: Session, ...Errors } } },
-    (request) => {
-      limits.address(request.ip, Date.now())
-      return shown(gate.identify(askerOf(request)))
+    async ({ headers, ip, method }) => {
+      limits.address(ip, Date.now())
+      await gate.recognise({ headers })
+      return shown(gate.identify(askerOf({ headers, ip, method })))
     },
   )
 
@@ -58,12 +59,12 @@ export const sessionRoutes = (deps: { gate: Gate; limits: Limits; publicUrl: str
         response: { 200: Session, ...Errors },
       },
     },
-    (request, reply) => {
-      limits.address(request.ip, Date.now())
-      const asker = askerOf(request)
-      const begun = gate.signIn(request.body.key, asker)
+    async ({ body, headers, ip, method, protocol }, reply) => {
+      limits.address(ip, Date.now())
+      const asker = askerOf({ headers, ip, method })
+      const begun = await gate.signIn(body.key, asker)
       if (begun === null) return shown(gate.identify(asker))
-      setCookie(request.protocol, reply, begun.token, begun.expiresAt)
+      setCookie(protocol, reply, begun.token, begun.expiresAt)
       return shown(begun)
     },
   )
@@ -72,7 +73,8 @@ export const sessionRoutes = (deps: { gate: Gate; limits: Limits; publicUrl: str
     '/session',
     { config, schema: { tags, summary: 'Sign out', response: { 204: z.null(), ...Errors } } },
     async ({ headers, ip, method, protocol }, reply) => {
-      gate.signOut(askerOf({ headers, ip, method }))
+      limits.address(ip, Date.now())
+      await gate.signOut(askerOf({ headers, ip, method }))
       setCookie(protocol, reply, '', 0)
       return reply.code(204).send(null)
     },

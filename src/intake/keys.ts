@@ -4,11 +4,11 @@ import { fail } from '../core/errors.ts'
 import { allows, type ApiKey, keyFault, keyIdOf, type Scope, SCOPES } from '../core/key.ts'
 import { perMinute } from '../core/rate.ts'
 import { authorizationOf, headerText, type Headers } from '../core/signature.ts'
-import type { KeyStore } from '../store/store.ts'
+import type { KeyStore, SessionStore, StoredSession } from '../store/store.ts'
 import { authenticateOpen } from './auth.ts'
 import type { Limits } from './limits.ts'
 import type { Sender } from './request.ts'
-import { assertSameOrigin, createSessions, sessionToken } from './sessions.ts'
+import { assertSameOrigin, bondOf, createSessions, sessionToken } from './sessions.ts'
 
 /** How often it is written down which keys were used: not in the way of a request. */
 const NOTE_USE_MS = 10_000
@@ -50,13 +50,19 @@ type SignedIn = Identity & { token: string; expiresAt: number }
 
 /** Who may do what, and how often. Throws `unauthenticated`, `forbidden` and `rate_limited`. */
 export type Gate = {
+  /**
+   * Looks up the session of a request, to be waited for before it is asked who asks; null where nothing has to be, as
+   * with every key. Rejects with `unavailable` when the store cannot be asked.
+   */
+  recognise: (request: Pick<Asker, 'headers'>) => Promise<void> | null
   authenticate: (request: Asker, scope: Scope) => Sender
   /** As `authenticate`, for what a page does by itself: keeps no session alive, and counts as no use. */
   recheck: (request: Asker, scope: Scope) => void
   identify: (request: Asker) => Identity
   /** Opens a session for a browser that shows an admin key; null on an open server, which needs none. */
-  signIn: (secret: string, request: Asker) => SignedIn | null
-  signOut: (request: Asker) => void
+  signIn: (secret: string, request: Asker) => Promise<SignedIn | null>
+  /** At every node, at once where the store's telling is heard and within half a minute where it is not. */
+  signOut: (request: Asker) => Promise<void>
   /** Whether everybody on this machine may do everything. */
   isOpen: () => boolean
   /** Writes down what is left to write down, and stops. */
@@ -69,6 +75,7 @@ export type Gate = {
  */
 export async function createGate(deps: {
   store: KeyStore
+  sessionStore: SessionStore
   isLoopback: boolean
   hasSources: () => boolean
   adminKey: string | null
@@ -76,15 +83,17 @@ export async function createGate(deps: {
   publicUrl: string | null
   onError: (error: unknown) => void
 }): Promise<Gate> {
-  const { store, isLoopback, hasSources, adminKey, limits, publicUrl, onError } = deps
-  const sessions = createSessions()
+  const { store, sessionStore, isLoopback, hasSources, adminKey, limits, publicUrl, onError } = deps
+  const sessions = createSessions(sessionStore)
   const fromEnvironment = adminKey === null ? null : environmentKey(adminKey)
   let byHash = new Map<string, ApiKey>()
+  let byId = new Map<string, ApiKey>()
   const uses = new Map<string, number>()
 
   async function load(): Promise<void> {
-    const keys = await store.keys()
-    byHash = new Map([...keys, ...(fromEnvironment ?? [])].map((key) => [key.hash, key]))
+    const keys = [...(await store.keys()), ...(fromEnvironment ?? [])]
+    byHash = new Map(keys.map((key) => [key.hash, key]))
+    byId = new Map(keys.map((key) => [key.id, key]))
   }
   await load()
   const unwatch = store.onKeysChanged(() => void load().catch(onError))
@@ -97,6 +106,19 @@ export async function createGate(deps: {
     const noted = new Map(uses)
     uses.clear()
     await store.noteUse(noted)
+    await sessions.noteSeen()
+  }
+
+  function recognise({ headers }: Pick<Asker, 'headers'>): Promise<void> | null {
+    const token = isOpen() ? null : tokenOf(headers)
+    const asked = token === null ? null : sessions.recognise(token, Date.now())
+    return asked === null ? null : knowKeyOf(asked)
+  }
+
+  /** Of who signed in at another node, with a key that this one may not have heard of yet. */
+  async function knowKeyOf(asked: Promise<StoredSession | null>): Promise<void> {
+    const session = await asked
+    if (session !== null && !byId.has(session.keyId)) await load()
   }
 
   /** The key of a secret that was shown. Throws `unauthenticated`. */
@@ -118,14 +140,15 @@ export async function createGate(deps: {
 
   /** By the credential it carries, or else by its session. */
   function find(asker: Asker, now: number, isPassive: boolean): { key: ApiKey; expiresAt: number | null } {
-    const secret = secretIn(asker.headers)
-    const token = secret === null ? sessionToken(asker.headers) : null
+    const token = tokenOf(asker.headers)
     if (token === null) {
-      const key = keyOf(secret, asker, now)
+      const key = keyOf(secretIn(asker.headers), asker, now)
       return { key, expiresAt: key.expiresAt }
     }
     const session = sessions.find(token, now, isPassive)
-    const key = proved(session === null ? undefined : byHash.get(session.keyHash), ENDED, { ...asker, now })
+    const named = byId.get(session?.keyId ?? '')
+    const isOfIt = named !== undefined && session?.bond === bondOf(token, named)
+    const key = proved(isOfIt ? named : undefined, ENDED, { ...asker, now })
     if (asker.method !== 'GET' && asker.method !== 'HEAD') assertSameOrigin(asker.headers, publicUrl)
     return { key, expiresAt: session?.expiresAt ?? null }
   }
@@ -154,7 +177,7 @@ export async function createGate(deps: {
     return { open: false, name: key.name, scopes: SCOPES.filter((scope) => allows(key, scope)), expiresAt }
   }
 
-  function signIn(secret: string, asker: Asker): SignedIn | null {
+  async function signIn(secret: string, asker: Asker): Promise<SignedIn | null> {
     const now = Date.now()
     if (isOpen()) {
       authenticateOpen(asker.headers)
@@ -165,16 +188,17 @@ export async function createGate(deps: {
     const key = keyOf(secret, asker, now)
     assertAllowed(key, 'admin')
     uses.set(key.id, now)
-    return { open: false, name: key.name, scopes: SCOPES, ...sessions.begin(key.hash, now) }
+    return { open: false, name: key.name, scopes: SCOPES, ...(await sessions.begin(key, now)) }
   }
 
-  function signOut(asker: Asker): void {
+  async function signOut(asker: Asker): Promise<void> {
     assertSameOrigin(asker.headers, publicUrl)
     const token = sessionToken(asker.headers)
-    if (token !== null) sessions.end(token)
+    if (token !== null) await sessions.end(token)
   }
 
   return {
+    recognise,
     authenticate,
     recheck,
     identify,
@@ -183,6 +207,7 @@ export async function createGate(deps: {
     isOpen,
     close: async () => {
       unwatch()
+      sessions.close()
       clearInterval(timer)
       await noteUses()
     },
@@ -202,6 +227,12 @@ function assertAllowed(key: ApiKey, scope: Scope): void {
 function environmentKey(secret: string): ApiKey[] {
   const never = { rate: null, createdAt: 0, expiresAt: null, revokedAt: null, lastUsedAt: null }
   return [{ id: 'environment', hash: hashOf(secret), name: 'TICKETFLOW_ADMIN_KEY', scopes: ['admin'], ...never }]
+}
+
+/** What a request shows of a session, unless it has a credential of its own, which counts more. */
+function tokenOf(headers: Headers): string | null {
+  const token = sessionToken(headers)
+  return token !== null && secretIn(headers) === null ? token : null
 }
 
 /** The first credential that a request carries, wherever senders can put one. */

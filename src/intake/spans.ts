@@ -6,7 +6,7 @@ export function traceCommits(store: Store, traces: Traces): Store {
   return {
     ...store,
     submit: (submission) => {
-      // What was refused while its body was read has left its request behind, and would be a trace of its own.
+      // Outside of a request there is nothing to be a part of.
       const traceparent = traces.traceparent()
       if (traceparent === null) return store.submit(submission)
       return traces.span('commit', async () => {

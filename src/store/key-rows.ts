@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { type ApiKey, SCOPES } from '../core/key.ts'
 import type { Source, SourceSettings } from '../core/source.ts'
+import type { PublishedKey, StoredSession } from './store.ts'
 
 const KeyRow = z.object({
   id: z.string(),
@@ -28,6 +29,39 @@ export function keyOf(row: unknown): ApiKey {
     revokedAt: key.revoked_at,
     lastUsedAt: key.last_used_at,
   }
+}
+
+const SessionRow = z.object({
+  hash: z.string(),
+  key_id: z.string(),
+  bond: z.string(),
+  created_at: z.number(),
+  seen_at: z.number(),
+  expires_at: z.number(),
+})
+
+export function sessionOf(row: unknown): StoredSession {
+  const session = SessionRow.parse(row)
+  return {
+    hash: session.hash,
+    keyId: session.key_id,
+    bond: session.bond,
+    createdAt: session.created_at,
+    seenAt: session.seen_at,
+    expiresAt: session.expires_at,
+  }
+}
+
+const ReceiptKeyRow = z.object({
+  key_id: z.string(),
+  node: z.string(),
+  public_key: z.string(),
+  first_seen_at: z.number(),
+})
+
+export function receiptKeyOf(row: unknown): PublishedKey {
+  const key = ReceiptKeyRow.parse(row)
+  return { keyId: key.key_id, node: key.node, publicKey: key.public_key, firstSeenAt: key.first_seen_at }
 }
 
 const SecretRow = z.object({

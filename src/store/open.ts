@@ -2,7 +2,7 @@ import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import type { Postgres } from './postgres.ts'
 import type { Notary } from './receipt-key.ts'
 import { prepareDirectory } from './sqlite-files.ts'
-import type { AuditReader, KeyStore, RhythmStore, SourceStore, Store, Witness } from './store.ts'
+import type { AuditReader, KeyStore, ReceiptKeyStore, RhythmStore, SourceStore, Store, Witness } from './store.ts'
 
 /** What the configuration says of the store: which engine, and where. */
 export type Where = { databaseUrl: string | null; dataDir: string }
@@ -54,30 +54,36 @@ export async function openStore(
   }
 }
 
-/** Keys and sources, whether a server runs on them or not. Throws StoreError. */
+/** Keys, sources and what belongs to them, whether a server runs on them or not. Throws StoreError. */
 export async function openAccess({ databaseUrl, dataDir }: Where): Promise<{
   keyStore: KeyStore
   sourceStore: SourceStore
   rhythmStore: RhythmStore
+  receiptKeyStore: ReceiptKeyStore
   close: () => Promise<void>
 }> {
   if (databaseUrl !== null) {
     prepareDirectory(dataDir) // of the key that seals secrets
     return (await loadPostgres()).openPostgresBeside(databaseUrl)
   }
-  const [{ openSqliteKeys }, { openSqliteSources }, { openSqliteRhythms }] = await Promise.all([
-    import('./sqlite-keys.ts'),
-    import('./sqlite-sources.ts'),
-    import('./sqlite-rhythms.ts'),
-  ])
+  const [{ openSqliteKeys }, { openSqliteSources }, { openSqliteRhythms }, { openSqliteReceiptKeys }] =
+    await Promise.all([
+      import('./sqlite-keys.ts'),
+      import('./sqlite-sources.ts'),
+      import('./sqlite-rhythms.ts'),
+      import('./sqlite-receipt-keys.ts'),
+    ])
   const sourceStore = openSqliteSources(dataDir)
   const keyStore = openSqliteKeys(dataDir)
   const rhythmStore = openSqliteRhythms(dataDir)
+  const receiptKeyStore = openSqliteReceiptKeys(dataDir)
   return {
     keyStore,
     sourceStore,
     rhythmStore,
+    receiptKeyStore,
     close: async () => {
+      receiptKeyStore.close()
       rhythmStore.close()
       sourceStore.close()
       keyStore.close()

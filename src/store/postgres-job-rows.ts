@@ -223,6 +223,25 @@ export function createPostgresJobRows(pool: Pool) {
     }
   }
 
+  /**
+   * What graphile-worker does of itself once a job has failed, but for the time of its next try: that one's has no
+   * jitter, so that all that failed together would return together. Of a job that is another's by now nothing is changed.
+   */
+  async function failJob(job: {
+    id: number
+    attempt: number
+    pool: string | null
+    error: string
+    delayMs: number
+  }): Promise<void> {
+    await query(
+      `update graphile_worker._private_jobs
+       set last_error = $4, run_at = now() + $5 * interval '1 millisecond', locked_by = null, locked_at = null
+       where id = $1 and attempts = $2 and locked_by = $3`,
+      [job.id, job.attempt, job.pool, job.error, job.delayMs],
+    )
+  }
+
   /** Lets a job have no more attempts than these; false while it runs, or when it is gone. */
   async function limitAttempts(id: number, maxAttempts: number): Promise<boolean> {
     const text = 'select id from graphile_worker.reschedule_jobs(array[$1::bigint], max_attempts := $2)'
@@ -242,6 +261,7 @@ export function createPostgresJobRows(pool: Pool) {
     unlockLost,
     unlockUnseen,
     release,
+    fail: failJob,
     limitAttempts,
   }
 }

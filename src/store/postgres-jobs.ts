@@ -4,7 +4,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Logger, run as startRunner, type Runner, runMigrations, type Task, type WorkerEvents } from 'graphile-worker'
 import { Pool, type PoolClient } from 'pg'
 
-import { DEFAULT_ATTEMPTS, errorText, type HandlerSpec, type Jobs, type JobsHooks, ticketIdOf } from '../core/jobs.ts'
+import {
+  backoffMs,
+  DEFAULT_ATTEMPTS,
+  errorText,
+  type HandlerSpec,
+  type Jobs,
+  type JobsHooks,
+  ticketIdOf,
+} from '../core/jobs.ts'
 import { startCron } from './job-cron.ts'
 import { type Run, startRun } from './job-run.ts'
 import { createPostgresJobRows, payloadIn } from './postgres-job-rows.ts'
@@ -32,7 +40,7 @@ type Options = {
 
 /**
  * Jobs on PostgreSQL, worked by graphile-worker: one runner a kind, so that each has its own bound. What graphile-worker
- * leaves to a kind of its own: the time limit, locks of dead nodes within `leaseMs` instead of four hours, release
+ * leaves to a kind of its own: the time limit, when a job is tried again, locks of dead nodes within `leaseMs` instead of four hours, release
  * without a lost attempt, and a new runner when one gave up. Rejects when the database cannot be reached.
  */
 export async function openPostgresJobs(options: Options, hooks: JobsHooks): Promise<Jobs> {
@@ -93,9 +101,13 @@ export async function openPostgresJobs(options: Options, hooks: JobsHooks): Prom
       running.delete(run)
       hooks.onRun(kind, outcome, seconds)
       if (outcome === 'done') return
-      // A released one is not ours to fail any more: graphile-worker fails what its own pool has locked.
-      const text = outcome === 'released' ? 'Released' : errorText(error)
-      if (outcome !== 'released') noteFailure({ id, kind, attempt, error: text }, job.max_attempts, spec)
+      // graphile-worker fails what its own pool has locked: neither what was released nor what we have failed ourselves.
+      if (outcome === 'released') throw new Error('Released')
+      const text = errorText(error)
+      const delayMs = backoffMs(attempt, Math.random())
+      // Where that does not come through graphile-worker fails it, after the same time without a fifth more or less.
+      await rows.fail({ id, attempt, pool: job.locked_by, error: text, delayMs }).catch(hooks.onFault)
+      noteFailure({ id, kind, attempt, error: text }, job.max_attempts, spec)
       throw new Error(text)
     }
 

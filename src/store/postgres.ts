@@ -8,8 +8,10 @@ import { startIndexing } from './postgres-index.ts'
 import { createPostgresKeys, createPostgresSources } from './postgres-keys.ts'
 import { pruneDeliveries } from './postgres-prune.ts'
 import { createPostgresReader } from './postgres-reader.ts'
+import { createPostgresReceiptKeys } from './postgres-receipt-keys.ts'
 import { createPostgresRhythms } from './postgres-rhythms.ts'
 import { prepareDatabase } from './postgres-schema.ts'
+import { createPostgresSessions } from './postgres-sessions.ts'
 import { createPostgresTriage } from './postgres-triage.ts'
 import { createTeller } from './postgres-witness.ts'
 import { createPostgresWriter } from './postgres-writer.ts'
@@ -91,6 +93,8 @@ export async function openPostgresStore(options: {
         judge: (ticketId, field, value, actor) => writer.judge({ ticketId, field, value, actor, at: Date.now() }),
       },
       keyStore: createPostgresKeys(writing, bus),
+      sessionStore: createPostgresSessions(writing, bus),
+      receiptKeyStore: createPostgresReceiptKeys(writing, bus, node),
       sourceStore: createPostgresSources(writing, bus),
       rhythmStore: createPostgresRhythms(writing),
       submit: async (submission) => receiptOf(await commits.add(submission)),
@@ -135,6 +139,7 @@ export async function openPostgresBeside(url: string) {
     keyStore: createPostgresKeys(pool, teller),
     sourceStore: createPostgresSources(pool, teller),
     rhythmStore: createPostgresRhythms(pool),
+    receiptKeyStore: createPostgresReceiptKeys(pool, teller, ''),
     audit: createPostgresAudit(pool, ''),
     close: () => pool.end(),
   }

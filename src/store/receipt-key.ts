@@ -28,7 +28,7 @@ export function openReceiptKey(directory: string): ReceiptKey {
   prepareDirectory(directory)
   const path = receiptKeyPath(directory)
   const privateKey = readKey(path) ?? makeKey(directory)
-  const own = shown(createPublicKey(privateKey))
+  const own = shownKey(createPublicKey(privateKey))
   if (own === null) throw new StoreError(`${path} is a key of another kind than Ed25519; ${REMEDY}`)
   const signer = { keyId: own.kid, sign: (text: string) => sign(null, Buffer.from(text), privateKey) }
   const retired = retiredKeys(retiredKeysPath(directory)).filter(({ kid }) => kid !== own.kid)
@@ -75,12 +75,13 @@ function makeKey(directory: string): KeyObject {
 
 function retiredKeys(path: string): ShownKey[] {
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return []
-  const keys = publicKeysIn(readFileSync(path, 'utf8')).flatMap(({ key }) => shown(key) ?? [])
+  const keys = publicKeysIn(readFileSync(path, 'utf8')).flatMap(({ key }) => shownKey(key) ?? [])
   if (keys.length > 0) return keys
   throw new StoreError(`${path} holds no Ed25519 public key in PEM; docs/operations.md says how one is retired`)
 }
 
-function shown(key: KeyObject): ShownKey | null {
+/** Null for a key of another kind than Ed25519. */
+export function shownKey(key: KeyObject): ShownKey | null {
   const jwk = jwkOf(key)
   return jwk && { ...jwk, pem: String(key.export({ type: 'spki', format: 'pem' })) }
 }

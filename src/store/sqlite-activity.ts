@@ -8,16 +8,20 @@ const TABLES = { deliveries: 'received_at', tickets: 'created_at' } as const sat
 /** Times and numbers grow together but for rows that overtook each other: so much earlier is looked. */
 const SLACK_MS = 60_000
 
+/** What is asked of a table, whose index is its number alone: each finds its place by that. */
+export const questionsOf = (table: Table) => ({
+  // Each by itself is an end of the tree; both in one query would be a walk through all of it.
+  bounds: `select coalesce((select min(id) from ${table}), 0) as first, coalesce((select max(id) from ${table}), 0) as last`,
+  timeAt: `select id, ${TABLES[table]} as time from ${table} where id >= ? order by id limit 1`,
+  rows: `select ${COUNTED[table]} from ${table} where id > ? and id <= ? order by id`,
+})
+
 /** Counts rows by number, on the reading thread. Neither table has an index by time, and needs none. */
 export function activityQueries(db: DatabaseSync) {
-  const bounds = prepare((table) =>
-    db.prepare(`select coalesce(min(id), 0) as first, coalesce(max(id), 0) as last from ${table}`),
-  )
-  const timeAt = prepare((table, time) =>
-    db.prepare(`select id, ${time} as time from ${table} where id >= ? order by id limit 1`),
-  )
+  const bounds = prepare((table) => db.prepare(questionsOf(table).bounds))
+  const timeAt = prepare((table) => db.prepare(questionsOf(table).timeAt))
   const rows = prepare((table) => {
-    const statement = db.prepare(`select ${COUNTED[table]} from ${table} where id > ? and id <= ? order by id`)
+    const statement = db.prepare(questionsOf(table).rows)
     statement.setReturnArrays(true)
     return statement
   })
@@ -43,7 +47,7 @@ export function activityQueries(db: DatabaseSync) {
   return { activityRange, activityOf }
 }
 
-const prepare = <Made>(make: (table: Table, time: string) => Made): Record<Table, Made> => ({
-  deliveries: make('deliveries', TABLES.deliveries),
-  tickets: make('tickets', TABLES.tickets),
+const prepare = <Made>(make: (table: Table) => Made): Record<Table, Made> => ({
+  deliveries: make('deliveries'),
+  tickets: make('tickets'),
 })

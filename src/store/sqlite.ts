@@ -16,7 +16,9 @@ import {
 import { createJobRows } from './sqlite-job-rows.ts'
 import { createSqliteJobs } from './sqlite-jobs.ts'
 import { createKeys } from './sqlite-keys.ts'
+import { createReceiptKeys } from './sqlite-receipt-keys.ts'
 import { createRhythms } from './sqlite-rhythms.ts'
+import { createSqliteSessions } from './sqlite-sessions.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
@@ -94,6 +96,18 @@ export async function openSqliteStore(options: {
         if (!isDiskFault(error)) throw error
         failing = true
         throw new AppError('unavailable', `The store cannot commit: ${error instanceof Error ? error.message : ''}`)
+      }
+    }
+
+    /** What is read says nothing about whether the disk takes a commit. */
+    const readably = async <T>(read: () => T): Promise<T> => {
+      if (damage !== null) throw damage
+      try {
+        return read()
+      } catch (error) {
+        noteDamage(error)
+        if (!isDiskFault(error)) throw error
+        throw new AppError('unavailable', `The store cannot be read: ${error instanceof Error ? error.message : ''}`)
       }
     }
 
@@ -185,6 +199,8 @@ export async function openSqliteStore(options: {
         saveSetting: (name, value) => change(() => writer.changes.saveSetting(name, value, Date.now())),
       },
       keyStore: createKeys(db, watch),
+      sessionStore: createSqliteSessions(db, { durably, readably }),
+      receiptKeyStore: createReceiptKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
       rhythmStore: createRhythms(db),
       prune: async (before) => {

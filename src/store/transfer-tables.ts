@@ -155,6 +155,13 @@ export const TABLES: Transferred[] = [
     toRow: same,
   },
   {
+    // Receipts from before the move are still to be verified. Sessions do not move: people sign in again.
+    name: 'receipt_keys',
+    key: 'row_number() over (order by key_id)',
+    columns: [...texts('key_id', 'node', 'public_key'), ...numbers('first_seen_at')],
+    toRow: (row, node) => ({ ...row, node }),
+  },
+  {
     name: 'sources',
     key: 'row_number() over (order by id)',
     columns: [

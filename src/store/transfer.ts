@@ -109,6 +109,8 @@ async function begin(
       advice: 'createdb makes one; what is in this one is left as it is',
     })
   }
+  // Of a node that was started on it: nothing was delivered, so that it has signed nothing.
+  await client.query('delete from receipt_keys')
   await client.query(`insert into imports (node, progress, started_at) values ($1, '{}', $2)`, [node, now])
   return { progress: {}, resumed: false }
 }

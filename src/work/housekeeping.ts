@@ -1,5 +1,5 @@
 import type { CronEntry } from '../core/jobs.ts'
-import type { Store } from '../store/store.ts'
+import type { SessionStore, Store } from '../store/store.ts'
 
 const DAY_MS = 86_400_000
 const EVERY_MS = 3_600_000
@@ -7,11 +7,11 @@ const EVERY_MS = 3_600_000
 const LEAP_MS = 3_600_000
 
 /**
- * Forgets deliveries that are older than the retention, every hour. After the clock was put forward nothing is
+ * Forgets deliveries that are older than the retention, and sessions that have expired, every hour. After the clock was put forward nothing is
  * forgotten for a day: it may be wrong, and what is forgotten does not come back.
  */
 export function housekeeping(deps: {
-  store: Pick<Store, 'prune'>
+  store: Pick<Store, 'prune'> & { sessionStore: Pick<SessionStore, 'sweepSessions'> }
   retentionDays: number
   onPruned: (count: number) => void
   onLeap: (ms: number) => void
@@ -30,6 +30,7 @@ export function housekeeping(deps: {
     // Put back again, the clock is right: what it said in between was wrong.
     if (leap < -LEAP_MS) waitUntil = 0
     if (running < waitUntil) return
+    await store.sessionStore.sweepSessions(wall)
     const count = await store.prune(wall - retentionDays * DAY_MS)
     if (count > 0) onPruned(count)
   }

@@ -95,6 +95,27 @@ export function jobsContract(open: OpenJobs): void {
     expect(Date.now() - from).toBeGreaterThan(2000)
   })
 
+  test('those that failed together return apart: after the same time, a fifth more or less', LONG, async () => {
+    const failedAt = new Map<number, number>()
+    const run: Handler = async ({ id }) => {
+      failedAt.set(id, Date.now())
+      mayRun = failedAt.size < 40
+      throw new Error('no')
+    }
+    const runner = await begin(run, { concurrency: 40 })
+    for (let n = 0; n < 40; n += 1) await runner.add('work', { n })
+    await expect.poll(() => failures.filter(({ attempt }) => attempt === 1).length, PATIENT).toBe(40)
+    await expect.poll(async () => (await runner.list({ state: 'failed', limit: 100 })).length, PATIENT).toBe(40)
+    // Those that came back before the last had failed have waited for their second time.
+    const first = (await runner.list({ limit: 100 })).filter(({ attempts }) => attempts === 1)
+    const waits = first.map(({ id, runAt }) => runAt - (failedAt.get(id) ?? 0))
+    expect(waits.length).toBeGreaterThan(10)
+    expect(Math.min(...waits)).toBeGreaterThanOrEqual(800 * Math.E - 5)
+    // What an engine takes to write it down only adds to it.
+    expect(Math.min(...waits)).toBeLessThan(950 * Math.E)
+    expect(Math.max(...waits)).toBeGreaterThan(Math.min(...waits) + 100 * Math.E)
+  })
+
   test('one that fails every time is dead, and is retried by hand with all its attempts', LONG, async () => {
     let isMended = false
     const attempts: number[] = []

@@ -71,7 +71,7 @@ describe('postgres', () => {
 
   // One database for all tests, because to make one takes longer than a test; each begins with empty tables.
   const empty = `truncate tickets, deliveries, delivery_keys, timeline, nodes, api_keys, sources, triage, verdicts, vectors,
-      settings, imports restart identity;
+      settings, imports, sessions, receipt_keys restart identity;
     alter sequence ticket_ids restart; alter sequence delivery_ids restart;
     truncate graphile_worker._private_jobs`
 

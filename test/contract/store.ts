@@ -5,7 +5,7 @@ import type { StoredDraft } from '../../src/core/merge.ts'
 import type { SourceSettings } from '../../src/core/source.ts'
 import { type Comment, EVENT_KINDS, type EventKind, type TicketEvent } from '../../src/core/ticket.ts'
 import { verifyAudit } from '../../src/store/audit.ts'
-import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
+import type { Item, NewDelivery, Receipt, Store, StoredSession, Submission } from '../../src/store/store.ts'
 
 /** A store to be tested, with what only its own engine can tell or do. */
 type Subject = {
@@ -677,6 +677,114 @@ export function storeContract(open: OpenSubject): void {
       stop()
       await keyStore.addKey(key('tf_2'))
       expect(told).toBe(2)
+    })
+  })
+
+  describe('sessions', () => {
+    const session = (name: string, over: Partial<StoredSession> = {}): StoredSession => ({
+      hash: hash('sha256', name),
+      keyId: 'tf_1',
+      bond: hash('sha256', `bond of ${name}`),
+      createdAt: 1000,
+      seenAt: 1000,
+      expiresAt: 9000,
+      ...over,
+    })
+    const hashes = (...names: string[]) => names.map((name) => hash('sha256', name))
+
+    test('are found by their hash, also after the store was opened again, until they are ended', async () => {
+      const { sessionStore } = await start()
+      await sessionStore.addSession(session('a'), 10)
+      await sessionStore.addSession(session('b', { keyId: 'environment' }), 10)
+      const { sessionStore: again } = await subject.reopen()
+      const [a = '', b = '', none = ''] = hashes('a', 'b', 'none')
+      expect(await again.session(a)).toEqual(session('a'))
+      expect(await again.session(none)).toBeNull()
+      await again.endSession(a)
+      await again.endSession(none)
+      expect(await again.session(a)).toBeNull()
+      expect(await again.session(b)).toEqual(session('b', { keyId: 'environment' }))
+    })
+
+    test('of one key are so many and no more: the oldest give way, of no other key', async () => {
+      const { sessionStore } = await start()
+      await sessionStore.addSession(session('other', { keyId: 'tf_2', createdAt: 1 }), 3)
+      for (const [index, name] of ['a', 'b', 'c', 'd', 'e'].entries()) {
+        await sessionStore.addSession(session(name, { createdAt: 1000 + index }), 3)
+      }
+      const left = await Promise.all(hashes('a', 'b', 'c', 'd', 'e', 'other').map((one) => sessionStore.session(one)))
+      expect(left.map((one) => one !== null)).toEqual([false, false, true, true, true, true])
+    })
+
+    test('were seen when they were seen last, in whatever order that is told', async () => {
+      const { sessionStore } = await start()
+      const [a = '', none = ''] = hashes('a', 'none')
+      await sessionStore.addSession(session('a'), 10)
+      await sessionStore.noteSeen(
+        new Map([
+          [a, 5000],
+          [none, 5000],
+        ]),
+      )
+      await sessionStore.noteSeen(new Map([[a, 3000]]))
+      await sessionStore.noteSeen(new Map())
+      expect(await sessionStore.session(a)).toMatchObject({ seenAt: 5000 })
+      expect(await sessionStore.session(none)).toBeNull()
+    })
+
+    test('are swept once they have expired', async () => {
+      const { sessionStore } = await start()
+      await sessionStore.addSession(session('a'), 10)
+      await sessionStore.addSession(session('b', { expiresAt: 9001 }), 10)
+      expect(await sessionStore.sweepSessions(8999)).toBe(0)
+      expect(await sessionStore.sweepSessions(9000)).toBe(1)
+      expect(await Promise.all(hashes('a', 'b').map((one) => sessionStore.session(one)))).toEqual([
+        null,
+        session('b', { expiresAt: 9001 }),
+      ])
+    })
+
+    test('that end tell whoever listens, also those that gave way', async () => {
+      const { sessionStore } = await start()
+      let told = 0
+      const stop = sessionStore.onSessionsEnded(() => (told += 1))
+      await sessionStore.addSession(session('a'), 1)
+      expect(told).toBe(0)
+      await sessionStore.addSession(session('b', { createdAt: 2000 }), 1)
+      expect(told).toBe(1)
+      for (let times = 0; times < 2; times += 1) await sessionStore.endSession(session('b').hash)
+      expect(told).toBe(2)
+      stop()
+      await sessionStore.addSession(session('c'), 1)
+      await sessionStore.endSession(session('c').hash)
+      expect(told).toBe(2)
+    })
+  })
+
+  describe('public keys of receipts', () => {
+    const key = (keyId: string, firstSeenAt: number) => ({ keyId, publicKey: `PEM of ${keyId}`, firstSeenAt })
+
+    test('are kept from when they were first seen, newest first, also after the store was opened again', async () => {
+      const { receiptKeyStore } = await start()
+      await receiptKeyStore.publishReceiptKeys([key('a', 1000), key('b', 1000)])
+      await receiptKeyStore.publishReceiptKeys([key('a', 5000), key('c', 2000)])
+      const { receiptKeyStore: again } = await subject.reopen()
+      const found = await again.receiptKeys()
+      expect(found).toMatchObject([key('c', 2000), key('a', 1000), key('b', 1000)])
+    })
+
+    test('are withdrawn once, and tell of each change', async () => {
+      const { receiptKeyStore } = await start()
+      let told = 0
+      const stop = receiptKeyStore.onReceiptKeysChanged(() => (told += 1))
+      await receiptKeyStore.publishReceiptKeys([key('a', 1000)])
+      await receiptKeyStore.publishReceiptKeys([key('a', 1000)])
+      expect(told).toBe(1)
+      expect(await receiptKeyStore.withdrawReceiptKey('a')).toBe(true)
+      expect(await receiptKeyStore.withdrawReceiptKey('a')).toBe(false)
+      expect(told).toBe(2)
+      stop()
+      expect(await receiptKeyStore.receiptKeys()).toEqual([])
     })
   })
 

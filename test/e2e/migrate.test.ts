@@ -66,6 +66,8 @@ beforeAll(async () => {
   // By hand: a source of its own would close the server that is to start on this.
   const db = new DatabaseSync(storePath(directory))
   db.exec(`insert into rhythms values ('shop', '{"gaps":[]}')`)
+  db.exec(`insert into receipt_keys values ('kid', '', 'PEM', 1000)`)
+  db.exec(`insert into sessions values ('hash', 'tf_1', 'bond', 1000, 1000, 9000)`)
   db.close()
 }, 300_000)
 
@@ -135,9 +137,12 @@ test('100,000 tickets with their deliveries move to the last byte, though the mo
     `select ticket_id, field, value, at, actor from verdicts order by 1, 2`,
     `select ticket_id, model, vector from vectors order by 1`,
     `select source, rhythm from rhythms order by 1`,
+    `select key_id, public_key, first_seen_at from receipt_keys order by 1`,
   ]) {
     expect(hashOf(await theirs(sql)), sql).toBe(hashOf(db.prepare(sql).iterate()))
   }
+  // Who is signed in here is not there.
+  expect(await theirs('select count(*)::int as sessions from sessions')).toEqual([{ sessions: 0 }])
   const bodies = `select id, body from deliveries where body is not null order by id`
   const theirBodies = await theirs(
     `select id, coalesce(convert_to(body, 'UTF8'), body_bytes) as body from deliveries

@@ -6,6 +6,7 @@ import { ask, bearer } from '../ask.ts'
 import { freePort } from '../cli.ts'
 import { startCollector } from '../collector.ts'
 import { discard, post, startTestServer, type TestServer } from '../server.ts'
+import { exchange, httpRequest } from '../wire.ts'
 
 const KEY = 'k'.repeat(40)
 const WAIT = { timeout: 60_000, interval: 50 }
@@ -72,6 +73,35 @@ describe('with a collector', { timeout: 120_000 }, () => {
     // Nothing of the sender, of the body or of the query is in it.
     const sent = Buffer.concat(collector.raw).toString('latin1')
     for (const secret of ['ada@example.com', 'on fire', 'hunter2', KEY, '127.0.0.1']) expect(sent).not.toContain(secret)
+  })
+
+  test('a body that comes in pieces, on a connection with others before it, leaves no part out of its request', async () => {
+    const ids = ['c', 'd', 'e'].map((letter) => letter.repeat(32))
+    const { answers } = await exchange(server.url, async (socket) => {
+      for (const [index, traceId] of ids.entries()) {
+        const bytes = httpRequest({
+          headers: {
+            ...bearer(KEY),
+            'content-type': 'application/json',
+            connection: index === ids.length - 1 ? 'close' : 'keep-alive',
+            traceparent: `00-${traceId}-${PARENT.spanId}-01`,
+          },
+          body: JSON.stringify({ title: 'Printer', description: `on fire ${index}` }),
+        })
+        // The head, the body in two pieces, and a moment before each: what reads them is the socket's own.
+        const cuts = [0, bytes.indexOf('\r\n\r\n') + 4, bytes.length - 10, bytes.length]
+        for (let piece = 1; piece < cuts.length; piece += 1) {
+          socket.write(bytes.subarray(cuts[piece - 1], cuts[piece]))
+          await sleep(100)
+        }
+      }
+    })
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    for (const traceId of ids) {
+      const { request, verify, map, commit } = await traceOf(traceId, ['verify', 'map', 'commit', 'request'])
+      expect(request?.parent).toBe(PARENT.spanId)
+      for (const part of [verify, map, commit]) expect(part?.parent).toBe(request?.spanId)
+    }
   })
 
   test('a refusal is a trace of its own, and what a sender decided not to sample is not sent', async () => {

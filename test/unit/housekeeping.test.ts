@@ -10,12 +10,17 @@ const START = Date.parse('2026-11-24T00:00:00Z')
 let entry: CronEntry
 let pruned: number[]
 let leaps: number[]
+let swept: number[]
 beforeEach(() => {
   vi.useFakeTimers({ now: START, toFake: ['Date', 'performance'] })
   pruned = []
   leaps = []
+  swept = []
   entry = housekeeping({
-    store: { prune: async (before) => pruned.push(before) && 0 },
+    store: {
+      prune: async (before) => pruned.push(before) && 0,
+      sessionStore: { sweepSessions: async (now) => swept.push(now) },
+    },
     retentionDays: 30,
     onPruned: () => {},
     onLeap: (ms) => leaps.push(ms),
@@ -37,6 +42,7 @@ async function pass(hours: number): Promise<void> {
 test('forgets each hour what is past the retention', async () => {
   await pass(2)
   expect(pruned).toEqual([0, 1, 2].map((hour) => START + hour * HOUR - 30 * DAY))
+  expect(swept).toEqual([0, 1, 2].map((hour) => START + hour * HOUR))
 })
 
 test('a clock put ten years ahead forgets nothing for a day, and then goes on', async () => {

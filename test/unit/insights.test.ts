@@ -1,7 +1,11 @@
+import { rmSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { type Activity, HOUR_MS, latencyStep, noActivity, percentile, tally } from '../../src/core/activity.ts'
 import { insightsOf } from '../../src/core/insights.ts'
 import { createActivity } from '../../src/store/activity.ts'
+import { questionsOf } from '../../src/store/sqlite-activity.ts'
+import { openStore, storePath } from '../../src/store/sqlite-files.ts'
+import { temporaryDirectory } from '../server.ts'
 
 const NOW = Date.UTC(2026, 10, 30, 12, 30)
 const hourAgo = (hours: number) => Math.floor((NOW - hours * HOUR_MS) / HOUR_MS) * HOUR_MS
@@ -129,4 +133,30 @@ describe('counting what came', () => {
     for (let tries = 0; tries < 1000 && !last.isWhole; tries += 1) last = await activity(0, 1)
     expect(sum(last.hours)).toEqual({ deliveries: 9000, tickets: 9000 })
   })
+})
+
+test('no question walks through a table, however large it is', async () => {
+  const directory = await temporaryDirectory()
+  const db = openStore(storePath(directory))
+  try {
+    const questions = (['deliveries', 'tickets'] as const).flatMap((table) => Object.values(questionsOf(table)))
+    expect(questions).toHaveLength(6)
+    for (const sql of questions) {
+      const plan = db
+        .prepare(`explain query plan ${sql}`)
+        .all()
+        .map(({ detail }) => String(detail))
+      expect(
+        plan.some((step) => /^SEARCH (?:deliveries|tickets)/.test(step)),
+        sql,
+      ).toBe(true)
+      expect(
+        plan.filter((step) => /^SCAN (?:deliveries|tickets)/.test(step)),
+        sql,
+      ).toEqual([])
+    }
+  } finally {
+    db.close()
+    rmSync(directory, { recursive: true })
+  }
 })
