@@ -12,6 +12,7 @@ import { prepareDatabase } from './postgres-schema.ts'
 import { createPostgresTriage } from './postgres-triage.ts'
 import { createTeller } from './postgres-witness.ts'
 import { createPostgresWriter } from './postgres-writer.ts'
+import type { MergeResult } from './merges.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission, Witness } from './store.ts'
 import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissions.ts'
@@ -53,6 +54,10 @@ export async function openPostgresStore(options: {
     const bus = await openBus(url, writing)
     const teller = createTeller(bus, witness)
     const writer = createPostgresWriter(writing, node)
+    const told = (result: MergeResult | null) => {
+      teller.told({ deliveries: [], tickets: result?.changed ?? [] })
+      return result?.ticket ?? null
+    }
     const commits = createGroupCommit<Submission, Settled>({
       commit: async (group) => {
         const from = performance.now()
@@ -91,6 +96,8 @@ export async function openPostgresStore(options: {
         if (ticket !== null) teller.told({ deliveries: [], tickets: [id] })
         return ticket
       },
+      mergeTicket: async (id, into, actor) => told(await writer.merge(id, into, { at: Date.now(), actor })),
+      unmergeTicket: async (id, actor) => told(await writer.unmerge(id, { at: Date.now(), actor })),
       remap: async (remaps, actor) => {
         const changed = await writer.remap(remaps, { at: Date.now(), actor })
         teller.told({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })

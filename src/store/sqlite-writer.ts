@@ -4,6 +4,7 @@ import { GENESIS } from '../core/audit.ts'
 import type { NewDecision } from '../core/decision.ts'
 import type { Remap } from '../core/rederive.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
+import type { MergeResult } from './merges.ts'
 import { integer, resultCode } from './sqlite-files.ts'
 import { statements } from './sqlite-statements.ts'
 import { sqliteTables } from './sqlite-tables.ts'
@@ -62,6 +63,15 @@ export function createWriter(db: DatabaseSync) {
     return transaction(() => rules.change(id, change, by))
   }
 
+  /** See merges.ts. */
+  function merge(id: number, into: number, by: { at: number; actor: string }): MergeResult | null {
+    return transaction(() => rules.merge(id, into, by))
+  }
+
+  function unmerge(id: number, by: { at: number; actor: string }): MergeResult | null {
+    return transaction(() => rules.unmerge(id, by))
+  }
+
   /** See tickets.ts. */
   function decide(decision: NewDecision): 'decided' | 'repeated' | 'gone' {
     return transaction(() => rules.decide(decision))
@@ -118,7 +128,7 @@ export function createWriter(db: DatabaseSync) {
     transaction(() => sql.probe.run(now, bytes))
   }
 
-  return { submit, changeTicket, decide, judge, saveVectors, saveSetting, remap, prune, probe }
+  return { submit, changeTicket, merge, unmerge, decide, judge, saveVectors, saveSetting, remap, prune, probe }
 }
 
 /** Full, failing, read-only or damaged: no other submission would fare better. Primary result codes of SQLite. */
