@@ -45,17 +45,17 @@ export const Ticket = z
   })
   .meta({ id: 'Ticket' })
 
-/** As a list has it: the answer to a delivery stays as it is specified. */
+/** As a list has it: with what came later, where it did. The answer to a delivery stays as it is specified. */
 const ListedTicket = Ticket.extend({
   merged_into: z
     .int()
-    .nullable()
+    .optional()
     .describe('The ticket that stands for this one, which is closed as long as that is so'),
 }).meta({ id: 'ListedTicket' })
 
 /** As it is shown alone. Lists leave out what it takes a question a ticket to know. */
 export const WholeTicket = ListedTicket.extend({
-  merged: z.array(z.int()).describe('The tickets that this one stands for'),
+  merged: z.array(z.int()).optional().describe('The tickets that this one stands for'),
 }).meta({ id: 'WholeTicket' })
 
 export const TicketPage = z

@@ -165,7 +165,12 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
 
 const withFields = (json: string, fields: string) => `${json.slice(0, -1)},${fields}}`
 
-const listedJson = (ticket: Ticket) => withFields(ticketJson(ticket), `"merged_into":${ticket.merged?.into ?? null}`)
+function listedJson(ticket: Ticket): string {
+  const json = ticketJson(ticket)
+  return ticket.merged === null ? json : withFields(json, `"merged_into":${ticket.merged.into}`)
+}
 
-const wholeJson = (ticket: Ticket, merged: readonly number[]) =>
-  withFields(listedJson(ticket), `"merged":[${merged.join(',')}]`)
+function wholeJson(ticket: Ticket, merged: readonly number[]): string {
+  const json = listedJson(ticket)
+  return merged.length === 0 ? json : withFields(json, `"merged":[${merged.join(',')}]`)
+}
