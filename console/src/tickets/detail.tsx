@@ -20,6 +20,9 @@ import { Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
 import { patchTicket } from './bulk.ts'
+import { MergeDialog } from './merge-dialog.tsx'
+import { useMerging } from './merging.ts'
+import { MergeState } from './merge-state.tsx'
 import { Metadata } from './metadata.tsx'
 import type { TicketSearch } from './search.ts'
 import { Timeline } from './timeline.tsx'
@@ -55,13 +58,17 @@ export function Detail({
     const isThis = kind === 'ticket' && (data as ListedTicket).id === id
     if (isThis || kind === 'more') void client.invalidateQueries({ queryKey: ['ticket', id] })
   })
+  const take = (ticket: Ticket) => {
+    client.setQueryData<Ticket>(['ticket', ticket.id], (old) => ({ ...ticket, triage: old?.triage ?? null }))
+    onChanged(listed(ticket))
+    void client.invalidateQueries({ queryKey: ['ticket'] })
+  }
+  const merging = useMerging(take)
+  /** Which ticket is proposed to merge this one into; '' for none, null while nobody asks. */
+  const [into, setInto] = useState<number | '' | null>(null)
   const change = useMutation({
     mutationFn: (what: TicketChange) => patchTicket(id, what),
-    onSuccess: (ticket) => {
-      client.setQueryData<Ticket>(['ticket', id], (old) => ({ ...old, ...ticket }))
-      onChanged(listed(ticket))
-      void client.invalidateQueries({ queryKey: ['ticket', id] })
-    },
+    onSuccess: take,
     onError: (error) => say({ tone: 'bad', text: error.message }),
   })
   const heading = useRef<HTMLHeadingElement>(null)
@@ -73,6 +80,7 @@ export function Detail({
   }, [isThere])
 
   const ticket = found.data
+  const isLocked = !mayWrite || change.isPending || merging.isPending
   const entries = history.data?.timeline
   return (
     <article aria-label={`Ticket ${id}`} className="flex min-h-0 min-w-0 flex-1 flex-col">
@@ -85,13 +93,18 @@ export function Detail({
         <Copy text={location.origin + location.pathname} what="link" label="Link" />
         <span className="ml-auto" />
         {ticket && <Origin ticket={ticket} />}
-        {ticket && mayWrite && (
-          <Button
-            disabled={change.isPending}
-            onClick={() => change.mutate({ status: ticket.status === 'closed' ? 'open' : 'closed' })}
-          >
-            {ticket.status === 'closed' ? 'Reopen' : 'Close'}
-          </Button>
+        {ticket && mayWrite && !ticket.merged_into && (
+          <>
+            <Button look="quiet" disabled={isLocked} onClick={() => setInto('')}>
+              Merge
+            </Button>
+            <Button
+              disabled={isLocked}
+              onClick={() => change.mutate({ status: ticket.status === 'closed' ? 'open' : 'closed' })}
+            >
+              {ticket.status === 'closed' ? 'Reopen' : 'Close'}
+            </Button>
+          </>
         )}
       </header>
       <div className="min-h-0 flex-1 overflow-auto">
@@ -107,24 +120,34 @@ export function Detail({
                 {senderOf(ticket)} · <Time at={ticket.created_at} />
               </p>
             </div>
-            <Fields ticket={ticket} isLocked={!mayWrite || change.isPending} onChange={change.mutate} />
+            <MergeState ticket={ticket} search={search} isLocked={isLocked} onUnmerge={merging.unmerge} />
+            <Fields ticket={ticket} isLocked={isLocked} onChange={change.mutate} />
             <Description text={ticket.description} />
             <TriageCard
               ticket={ticket}
               search={search}
-              isLocked={!mayWrite || change.isPending}
+              isLocked={isLocked}
               onAccept={change.mutate}
+              onMerge={setInto}
             />
             <section aria-label="Timeline" className="flex flex-col gap-3">
               <h3 className="font-semibold">Timeline</h3>
               {history.isPending && <Loading rows={2} height={32} />}
               {history.isError && <Failed error={history.error} retry={() => void history.refetch()} />}
-              {entries && <Timeline entries={entries} />}
+              {entries && <Timeline entries={entries} search={search} />}
             </section>
             <Metadata metadata={ticket.ticket_metadata} />
           </div>
         )}
       </div>
+      {into !== null && (
+        <MergeDialog
+          what={`#${id}`}
+          proposed={into}
+          onMerge={(target) => merging.merge(id, target)}
+          onClose={() => setInto(null)}
+        />
+      )}
     </article>
   )
 }
@@ -170,7 +193,7 @@ function Fields({
         Status
         <Select
           value={ticket.status}
-          disabled={isLocked}
+          disabled={isLocked || Boolean(ticket.merged_into)}
           onChange={(event) => onChange({ status: event.target.value as Ticket['status'] })}
         >
           {STATUSES.map((status) => (
