@@ -125,3 +125,35 @@ describe('a ticket that is merged into another', () => {
     await stream.close()
   })
 })
+
+test('triage shows the ticket that stands for a merged one, once, and no merged one beside it', async () => {
+  const triaging = await startTestServer({ TICKETFLOW_TRIAGE: 'on', TICKETFLOW_EMBEDDER: 'none' })
+  try {
+    const text = { title: 'Export of orders hangs', description: 'Since Monday the export of orders never ends.' }
+    const ticket = async (id: number, more = '') => (await ask(`${triaging.url}/api/tickets/${id}${more}`)).json
+    const triaged = async () => {
+      const id = await send(triaging, text)
+      await expect.poll(async () => (await ticket(id)).triage !== undefined, { timeout: 60_000 }).toBe(true)
+      return id
+    }
+    const [first, second, third] = [await triaged(), await triaged(), await triaged()]
+    const shown = async (id: number) => {
+      const { triage } = await ticket(id)
+      return [triage.similar.map((one: { id: number }) => one.id), triage.duplicates_of?.id ?? null]
+    }
+    expect(await shown(third)).toEqual([[second, first], second])
+    const merge = (id: number, into: number) =>
+      ask(`${triaging.url}/api/tickets/${id}/merge`, { method: 'POST', body: { into } })
+    await merge(second, first)
+    expect((await ticket(third)).triage.duplicates_of).toMatchObject({ id: first, title: text.title, status: 'new' })
+    expect(await shown(third)).toEqual([[first], first])
+    expect(await shown(second)).toEqual([[first], first])
+    const similar = async (id: number) => (await ticket(id, '/similar')).similar.map((one: { id: number }) => one.id)
+    expect([await similar(first), await similar(third)]).toEqual([[third], [first]])
+    await merge(third, first)
+    expect(await shown(third)).toEqual([[first], first])
+    expect(await similar(first)).toEqual([])
+  } finally {
+    await discard(triaging)
+  }
+}, 300_000)
