@@ -76,7 +76,7 @@ export type Ticket = {
 }
 
 /** Which ticket stands for this one, since when (ms), and the status that this one has again when it is un-merged. */
-export type Merged = { into: number; at: number; status: Status }
+type Merged = { into: number; at: number; status: Status }
 
 /** What a person may change on a ticket. */
 export type TicketChange = {

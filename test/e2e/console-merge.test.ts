@@ -111,4 +111,24 @@ describe('merging', { timeout: PATIENCE }, () => {
     await banner(page).waitFor({ state: 'detached' })
     await expect.poll(() => mergedInto(one), POLL).toBeNull()
   })
+
+  test('selected ones are merged into the oldest of them, what cannot be is marked, and all is undone together', async () => {
+    const ids: number[] = []
+    for (let count = 0; count < 4; count += 1) ids.push(await send(server, { title: `Mail bounces ${count}` }))
+    const [first = 0, second = 0, third = 0, fourth = 0] = ids
+    // Another stands for this one already, so that it cannot be merged itself.
+    await post(`${server.url}/api/tickets/${fourth}/merge`, { into: third })
+    const page = await visit('/tickets?q=bounces')
+    for (const id of [first, second, third]) await page.getByLabel(`Select ticket ${id}`).check()
+    await page.getByRole('button', { name: 'Merge', exact: true }).click()
+    const dialog = page.getByRole('dialog', { name: 'Merge 3 tickets' })
+    expect(await violationsOf(page)).toEqual([])
+    await dialog.getByRole('button', { name: `Merge into #${first}` }).click()
+    await page.getByText(`1 ticket merged into #${first}, 1 not: see the marked rows`).waitFor()
+    await rowOf(page, 'Mail bounces 2').getByTitle(`Others are merged into ticket ${third}`).waitFor()
+    expect(await Promise.all(ids.map(mergedInto))).toEqual([null, first, null, third])
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await page.getByText('1 ticket as before').waitFor()
+    expect(await Promise.all(ids.map(mergedInto))).toEqual([null, null, null, third])
+  })
 })
