@@ -13,7 +13,7 @@ export function apart(ticket: Ticket): Ticket {
   return { ...ticket, status, resolvedAt: isResolved(status) ? ticket.resolvedAt : null }
 }
 
-/** The opposite: as it is shown, closed, with its own status kept. */
+/** The opposite, of a ticket that is apart: as it is shown, closed, with its own status kept. */
 export function asMerged(ticket: Ticket): Ticket {
   const { merged, status, resolvedAt } = ticket
   if (merged === null) return ticket

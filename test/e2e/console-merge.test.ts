@@ -70,6 +70,7 @@ describe('merging', { timeout: PATIENCE }, () => {
       .waitFor()
     await expect.poll(() => mergedInto(second), POLL).toBe(first)
     await page.getByText('merged into it').waitFor()
+    expect(await page.evaluate<string>(`document.activeElement?.textContent ?? ''`)).toBe(text.title)
     expect(await page.getByRole('article').getByLabel('Status').isDisabled()).toBe(true)
     expect(await page.getByRole('button', { name: 'Reopen' }).count()).toBe(0)
     await page.getByRole('region', { name: 'Timeline' }).getByText('Merged into').waitFor()

@@ -63,7 +63,12 @@ export function Detail({
     onChanged(listed(ticket))
     void client.invalidateQueries({ queryKey: ['ticket'] })
   }
-  const merging = useMerging(take)
+  const heading = useRef<HTMLHeadingElement>(null)
+  // The button that was pressed is gone then.
+  const merging = useMerging((ticket) => {
+    take(ticket)
+    heading.current?.focus()
+  })
   /** Which ticket is proposed to merge this one into; '' for none, null while nobody asks. */
   const [into, setInto] = useState<number | '' | null>(null)
   const change = useMutation({
@@ -71,7 +76,6 @@ export function Detail({
     onSuccess: take,
     onError: (error) => say({ tone: 'bad', text: error.message }),
   })
-  const heading = useRef<HTMLHeadingElement>(null)
   const isThere = found.data !== undefined
   // Who opened it by a click or Enter reads on here; who walks the list with j and k stays in the list.
   useEffect(() => {
