@@ -88,7 +88,7 @@ export function Detail({
   const entries = history.data?.timeline
   return (
     <article aria-label={`Ticket ${id}`} className="flex min-h-0 min-w-0 flex-1 flex-col">
-      <header className="flex min-h-14 items-center gap-1 border-b border-line bg-pane px-2 md:px-4">
+      <header className="flex min-h-14 flex-wrap items-center gap-1 border-b border-line bg-pane px-2 py-1 md:px-4">
         <Button look="quiet" size="icon" aria-label="Back to the list" title="Back to the list (Esc)" onClick={onClose}>
           <Icon name="back" />
         </Button>
