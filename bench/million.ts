@@ -1,4 +1,5 @@
 // npm run bench:million: the real server on a store of a million tickets. README.md says what is measured and why.
+// node bench/million.ts [--engine sqlite|postgres] [--count 1000000] [--keep DIR] [--dir bench/.data] [--json FILE]
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
@@ -6,10 +7,14 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { parseArgs } from 'node:util'
 
+import pg from 'pg'
+
 import { AppError } from '../src/core/errors.ts'
+import { openPostgresStore } from '../src/store/postgres.ts'
 import { openSqliteStore } from '../src/store/sqlite.ts'
 import type { Store } from '../src/store/store.ts'
 import { submissions } from './corpus.ts'
+import { postgres } from './engines.ts'
 import type { LoadJob, LoadResult } from './load.ts'
 import { ask, freePort, machine, memoryMb, ROOT, startNode, stop, untilIdle } from './process.ts'
 import { type Question, questions } from './questions.ts'
@@ -18,11 +23,13 @@ import { figure, median, spread, table } from './stats.ts'
 const STARTS = 5
 const ASKED = 200
 const WEBHOOKS = 20_000
-const IN_FLIGHT = 64
+/** Tickets that are on their way into the store while it is filled. */
+const IN_FLIGHT = 4_000
 const TARGET = { startMs: 1000, rssMb: 250 }
 
 const { values: options } = parseArgs({
   options: {
+    engine: { type: 'string', default: 'sqlite' },
     count: { type: 'string', default: '1000000' },
     keep: { type: 'string' },
     dir: { type: 'string', default: join(ROOT, 'bench/.data') },
@@ -36,42 +43,110 @@ const note = (text: string) => process.stderr.write(text)
 
 type Result = Awaited<ReturnType<typeof measure>>
 type Loaded = { tickets: number; seconds: number; indexedSeconds: number }
+type Size = { name: string; mb: number }
 
+/** A store to be filled and measured, on one engine. */
+type Subject = {
+  env: Record<string, string>
+  isFilled: boolean
+  open: () => Promise<Store>
+  newestTicket: () => Promise<number>
+  sizes: () => Promise<Size[]>
+  close: () => Promise<void>
+}
+
+const QUEUE = { maxQueued: 10_000, maxQueuedBytes: 67_108_864 }
+
+/** How many tickets were loaded when that was last said. */
+let noted = 0
+const subject = options.engine === 'postgres' ? await postgresSubject() : sqliteSubject()
 try {
   note(`${machine()}\n`)
-  const loaded = existsSync(join(directory, 'tickets.db')) ? null : await fill(Number(options.count))
-  const sizes = fileSizes()
-  const result = { ...(await measure(countTickets())), loaded, sizes }
+  const loaded = subject.isFilled ? null : await fill(Number(options.count))
+  const sizes = await subject.sizes()
+  const result = { ...(await measure(await subject.newestTicket())), engine: options.engine, loaded, sizes }
   if (options.json !== undefined) {
     const whole = { machine: machine(), date: new Date().toISOString(), ...result }
     writeFileSync(options.json, `${JSON.stringify(whole, null, 2)}\n`)
   }
   print(result)
 } finally {
+  await subject.close()
   if (options.keep === undefined) rmSync(directory, { recursive: true, force: true })
+}
+
+function sqliteSubject(): Subject {
+  const path = join(directory, 'tickets.db')
+  return {
+    env: { TICKETFLOW_DATA_DIR: directory },
+    isFilled: existsSync(path),
+    open: () =>
+      openSqliteStore({
+        directory,
+        ...QUEUE,
+        onDeath: (error) => {
+          throw error
+        },
+      }),
+    newestTicket: async () => {
+      const db = new DatabaseSync(path, { readOnly: true })
+      const tickets = Number(db.prepare('select max(id) as tickets from tickets').get()?.['tickets'])
+      db.close()
+      return tickets
+    },
+    sizes: async () => sizesOf(readdirSync(directory).map((name) => [name, statSync(join(directory, name)).size])),
+    close: async () => {},
+  }
+}
+
+/** A database that is made for the run and goes with it. */
+async function postgresSubject(): Promise<Subject> {
+  const engine = await postgres(directory)
+  const url = engine.env['DATABASE_URL'] ?? ''
+  const rowsOf = async (sql: string): Promise<Record<string, unknown>[]> => {
+    const client = new pg.Client(url)
+    await client.connect()
+    try {
+      return (await client.query(sql)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  return {
+    env: { ...engine.env, TICKETFLOW_DATA_DIR: join(directory, 'node') },
+    isFilled: false,
+    open: () => openPostgresStore({ url, node: 'loader', readers: 2, ...QUEUE }),
+    newestTicket: async () => Number((await rowsOf('select max(id) as tickets from tickets'))[0]?.['tickets']),
+    sizes: async () =>
+      sizesOf(
+        (
+          await rowsOf(`select relname as name, pg_total_relation_size(oid) as bytes from pg_class
+                     where relkind = 'r' and relnamespace in ('public'::regnamespace, 'graphile_worker'::regnamespace)`)
+        ).map(({ name, bytes }) => [String(name), Number(bytes)]),
+      ),
+    close: engine.close,
+  }
+}
+
+function sizesOf(bytes: [name: string, bytes: number][]): Size[] {
+  return bytes.map(([name, size]) => ({ name, mb: size / 1e6 })).filter(({ mb }) => mb > 1)
 }
 
 /** Loads the store through its own door, at the pace at which it commits. */
 async function fill(count: number): Promise<Loaded> {
-  const store = await openSqliteStore({
-    directory,
-    maxQueued: 10_000,
-    maxQueuedBytes: 67_108_864,
-    onDeath: (error) => {
-      throw error
-    },
-  })
+  const store = await subject.open()
   const start = performance.now()
   const since = () => (performance.now() - start) / 1000
   let inFlight: Promise<unknown>[] = []
-  let done = 0
+  let [done, stored] = [0, 0]
   for (const submission of submissions(count)) {
     inFlight.push(store.submit(submission))
     done += submission.kind === 'batch' ? submission.items.length : 1
-    if (submission.kind === 'ticket' && inFlight.length < IN_FLIGHT) continue
+    if (done - stored < IN_FLIGHT) continue
     await Promise.all(inFlight)
     inFlight = []
-    if (submission.kind === 'batch') progress(done, count, since())
+    stored = done
+    progress(done, count, since())
   }
   await Promise.all(inFlight)
   const seconds = since()
@@ -100,7 +175,9 @@ function progress(done: number, count: number, seconds: number): void {
   const bar = '█'.repeat(Math.floor((done / count) * 30)).padEnd(30, '░')
   const pace = `${done} of ${count} tickets, ${figure(done / seconds)}/s, ${figure(seconds)} s`
   if (process.stderr.isTTY) note(`\r${bar} ${pace} `)
-  else if (done === count || done % 100_000 === 0) note(`${bar} ${pace}\n`)
+  else if (done === count || done - noted >= 100_000) note(`${bar} ${pace}\n`)
+  else return
+  noted = done
 }
 
 async function measure(tickets: number) {
@@ -145,7 +222,7 @@ async function startServer(): Promise<{ server: ChildProcess; port: number; tick
   const server = startNode({
     args: ['--max-semi-space-size=16', 'bin/ticketflow.js', 'serve'],
     role: 'server',
-    env: { PORT: String(port), TICKETFLOW_DATA_DIR: directory },
+    env: { PORT: String(port), ...subject.env },
   })
   const first = async (path: string) => {
     for (;;) {
@@ -208,19 +285,6 @@ async function sendWebhooks(port: number): Promise<LoadResult> {
   }
 }
 
-function countTickets(): number {
-  const db = new DatabaseSync(join(directory, 'tickets.db'), { readOnly: true })
-  const tickets = Number(db.prepare('select max(id) as tickets from tickets').get()?.['tickets'])
-  db.close()
-  return tickets
-}
-
-function fileSizes(): { name: string; mb: number }[] {
-  return readdirSync(directory)
-    .map((name) => ({ name, mb: statSync(join(directory, name)).size / 1e6 }))
-    .filter(({ mb }) => mb > 0.1)
-}
-
 /** A measured value beside the most that it should be. */
 function compared(value: number, target: number, unit: string): string[] {
   return [figure(value), `≤ ${target} ${unit}`, verdict(value, target)]
@@ -230,14 +294,14 @@ function verdict(value: number, target: number): string {
   return value <= target ? 'met' : 'MISSED'
 }
 
-function print(result: Result & { loaded: Loaded | null; sizes: ReturnType<typeof fileSizes> }): void {
-  const { loaded, sizes, tickets, startMs, answers, webhooks, memory } = result
-  out(`\n${machine()}\n${tickets} tickets\n`)
+function print(result: Result & { engine: string; loaded: Loaded | null; sizes: Size[] }): void {
+  const { engine, loaded, sizes, tickets, startMs, answers, webhooks, memory } = result
+  out(`\n${machine()}\n${engine}, ${tickets} tickets\n`)
   if (loaded !== null) {
     const pace = figure(loaded.tickets / loaded.seconds)
     out(`loaded in ${figure(loaded.seconds)} s (${pace}/s), searchable after ${figure(loaded.indexedSeconds)} s\n`)
   }
-  out(`files: ${sizes.map(({ name, mb }) => `${name} ${figure(mb)} MB`).join(', ')}\n\n`)
+  out(`sizes: ${sizes.map(({ name, mb }) => `${name} ${figure(mb)} MB`).join(', ')}\n\n`)
   out(
     table([
       ['', 'p50 ms', 'p99 ms', 'found', 'target p50', ''],

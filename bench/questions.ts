@@ -1,7 +1,8 @@
 import { PRIORITIES } from '../src/core/priority.ts'
 import { CATEGORIES, createRandom, createVocabulary, PLATFORMS } from './corpus.ts'
+import { ticketWith } from './ticket.ts'
 
-type Request = { method: 'GET' | 'PATCH'; path: string; body?: string }
+type Request = { method: 'GET' | 'PATCH' | 'POST'; path: string; body?: string }
 
 export type Question = {
   name: string
@@ -39,6 +40,14 @@ export function questions(tickets: number, times: number): Question[] {
     body: JSON.stringify({ status: random.pick(['open', 'pending', 'resolved']) }),
   })
 
+  const run = Date.now().toString(36)
+  let sent = 0
+  const insert = (): Request => ({
+    method: 'POST',
+    path: '/api/integrations/webhook',
+    body: ticketWith(`${run}-${String((sent += 1)).padStart(10, '0')}`),
+  })
+
   return [
     ask('GET /api/tickets/:id', PAGE_MS, () => `/api/tickets/${anyId()}`),
     page('first page', () => ''),
@@ -59,6 +68,7 @@ export function questions(tickets: number, times: number): Question[] {
         `&platform=${random.pick(PLATFORMS)}&cursor=${anyId()}`,
     ),
     { name: 'PATCH /api/tickets/:id', targetMs: null, answers: 200, requests: Array.from({ length: times }, change) },
+    { name: 'a webhook', targetMs: null, answers: 200, requests: Array.from({ length: times }, insert) },
     page('page of status pending (few)', () => 'status=pending'),
     search('search frequent + rare', () => [frequent(), rare()]),
     search('search frequent + frequent', () => [frequent(), frequent()]),

@@ -119,11 +119,11 @@ export const checkpointJson = ({ deliveryId, receivedAt, link, node }: Checkpoin
 export const checkpointLine = ({ deliveryId, receivedAt, link, node }: Checkpoint) =>
   `ticketflow-audit ${deliveryId} ${new Date(receivedAt).toISOString()} ${link}${node === undefined ? '' : ` ${node}`}`
 
-const LINE = /^\s*ticketflow-audit ([1-9]\d{0,15}) (\S+) ([0-9a-f]{64})(?: ([A-Za-z0-9][\w.-]{0,63}))?\s*$/
+const LINE = /^\s*ticketflow-audit ([1-9]\d{0,15}) (\S+) ([0-9a-f]{64})(?: ([A-Za-z0-9][\w.-]{0,79}))?\s*$/
 
-/** Every checkpoint in a text: lines of checkpointLine, or one checkpoint as JSON. Null when something in it is none. */
+/** Every checkpoint in a text: lines of checkpointLine, or what the API answers. Null when something in it is none. */
 export function checkpointsIn(text: string): Checkpoint[] | null {
-  const lines = text.trimStart().startsWith('{') ? [lineOfJson(text)] : text.split('\n').filter((line) => line.trim())
+  const lines = text.trimStart().startsWith('{') ? linesOfJson(text) : text.split('\n').filter((line) => line.trim())
   const found = lines.map((line): Checkpoint => {
     const [, id, time = '', link = '', node] = LINE.exec(line) ?? []
     const checkpoint = { deliveryId: Number(id), receivedAt: Date.parse(time), link }
@@ -132,11 +132,14 @@ export function checkpointsIn(text: string): Checkpoint[] | null {
   return found.length === 0 || found.some((one) => one.link === '' || Number.isNaN(one.receivedAt)) ? null : found
 }
 
-function lineOfJson(text: string): string {
+function linesOfJson(text: string): string[] {
   try {
-    const { delivery_id: id, received_at: time, link, node } = JSON.parse(text) as Record<string, unknown>
-    return `ticketflow-audit ${String(id)} ${String(time)} ${String(link)}${node === undefined ? '' : ` ${String(node)}`}`
+    const { others = [], ...own } = JSON.parse(text) as Record<string, unknown>
+    return [own, ...(Array.isArray(others) ? others : [''])].map(
+      ({ delivery_id: id, received_at: time, link, node }) =>
+        `ticketflow-audit ${String(id)} ${String(time)} ${String(link)}${node === undefined ? '' : ` ${String(node)}`}`,
+    )
   } catch {
-    return ''
+    return ['']
   }
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import type { Gate } from '../intake/keys.ts'
-import { auditReportJson, verifyAudit } from '../store/audit.ts'
+import { auditReportJson, verifyChains } from '../store/audit.ts'
 import type { AuditReader } from '../store/store.ts'
 import type { App } from './fastify.ts'
 import { Checkpoint, Errors } from './schemas.ts'
@@ -83,7 +83,7 @@ export const aboutRoutes =
         config: admin,
         schema: {
           tags: ['deliveries'],
-          summary: 'Follow the chain of the audit log from its oldest row to the newest',
+          summary: 'Follow each chain of the audit log from its oldest row to the newest',
           description: 'With `Accept: application/x-ndjson` a line `{"progress":{"done","total"}}` comes now and then.',
           response: { 200: AuditReport, ...Errors },
         },
@@ -93,7 +93,7 @@ export const aboutRoutes =
           if (isVerifying) fail('conflict', 'The audit log is being verified already; wait for that to end')
           isVerifying = true
           try {
-            return auditReportJson(await verifyAudit(store, { onProgress }))
+            return auditReportJson(await verifyChains(store, onProgress))
           } finally {
             isVerifying = false
           }

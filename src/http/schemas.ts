@@ -131,6 +131,10 @@ export const Checkpoint = z
   })
   .meta({ id: 'Checkpoint' })
 
+export const Checkpoints = Checkpoint.extend({
+  others: z.array(Checkpoint).optional().describe('Of the other chains, where there are several'),
+}).meta({ id: 'Checkpoints' })
+
 export const DeliveryPage = z
   .object({ deliveries: z.array(Delivery), next: z.string().nullable() })
   .meta({ id: 'DeliveryPage' })

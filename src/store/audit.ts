@@ -78,6 +78,34 @@ export async function verifyAudit(
   return report
 }
 
+/** Follows every chain of the log, until one is broken. The report is of all of them together. */
+export async function verifyChains(
+  reader: AuditReader,
+  onProgress: (done: number, total: number) => void,
+): Promise<AuditReport> {
+  const [own = '', ...others] = await reader.auditNodes()
+  const follow = (node: string) => verifyAudit(reader, { ...(node !== '' && { node }), onProgress })
+  let report = await follow(own)
+  for (const node of others) if (report.fault === null) report = together(report, await follow(node))
+  return report
+}
+
+function together(one: AuditReport, other: AuditReport): AuditReport {
+  const times = [one.first, other.first, one.last, other.last]
+    .flatMap((row) => row ?? [])
+    .toSorted((a, b) => a.receivedAt - b.receivedAt)
+  return {
+    rows: one.rows + other.rows,
+    first: times[0] ?? null,
+    last: times.at(-1) ?? null,
+    erased: one.erased + other.erased,
+    uncovered: one.uncovered + other.uncovered,
+    isPruned: one.isPruned || other.isPruned,
+    proven: one.proven + other.proven,
+    fault: one.fault ?? other.fault,
+  }
+}
+
 function note(report: AuditReport, row: Checkpoint): void {
   report.rows += 1
   report.first ??= row

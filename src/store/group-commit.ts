@@ -26,17 +26,23 @@ export type GroupCommit<Item, Result> = {
  * whole group is refused. A full queue refuses with `unavailable`.
  */
 export function createGroupCommit<Item, Result>(options: {
-  commit: (group: Item[]) => Result[] | Promise<Result[]>
+  /** `lane` is below `lanes`; no two commits of one run at a time. */
+  commit: (group: Item[], lane: number) => Result[] | Promise<Result[]>
   /** The size of an item in bytes, about. */
   weigh: (item: Item) => number
   maxItems: number
   maxBytes: number
   maxGroup: number
+  /** How many commits may run beside each other. */
+  lanes?: number
+  /** A commit beside another begins only for this many: small ones cost nearly as much as large ones. */
+  leastBeside?: number
 }): GroupCommit<Item, Result> {
-  const { commit, weigh, maxItems, maxBytes, maxGroup } = options
+  const { commit, weigh, maxItems, maxBytes, maxGroup, lanes = 1, leastBeside = 1 } = options
+  const free = Array.from({ length: lanes }, (_, lane) => lane)
+  const running = new Set<Promise<void>>()
   let waiting: Waiting<Item, Result>[] = []
   let bytes = 0
-  let running: Promise<void> | null = null
   let crowded = false
 
   const isFilled = (part: number) => waiting.length > maxItems * part || bytes > maxBytes * part
@@ -52,25 +58,38 @@ export function createGroupCommit<Item, Result>(options: {
     return new Promise((resolve, reject) => {
       waiting.push({ item, weight, resolve, reject })
       crowded ||= isFilled(CROWDED)
-      running ??= run()
+      if (isDue(lanes - free.length)) start()
     })
   }
 
-  async function run(): Promise<void> {
+  /** Whether what waits is to be committed now, beside so many commits. */
+  const isDue = (beside: number) => waiting.length > 0 && (beside === 0 || waiting.length >= leastBeside)
+
+  function start(): void {
+    const lane = free.shift()
+    if (lane === undefined) return
+    const run = work(lane).finally(() => void running.delete(run))
+    running.add(run)
+  }
+
+  async function work(lane: number): Promise<void> {
     // Everything that the sockets hold right now is read before the check phase: one commit takes it all.
     await new Promise((resolve) => setImmediate(resolve))
-    while (waiting.length > 0) {
+    while (isDue(lanes - free.length - 1)) {
       const group = waiting.splice(0, maxGroup)
       for (const { weight } of group) bytes -= weight
       crowded &&= isFilled(RELIEVED)
-      await settle(group)
+      await settle(group, lane)
     }
-    running = null
+    free.unshift(lane)
   }
 
-  async function settle(group: Waiting<Item, Result>[]): Promise<void> {
+  async function settle(group: Waiting<Item, Result>[], lane: number): Promise<void> {
     try {
-      const results = await commit(group.map(({ item }) => item))
+      const results = await commit(
+        group.map(({ item }) => item),
+        lane,
+      )
       group.forEach(({ resolve, reject }, index) => {
         const result = results[index]
         if (result === undefined) reject(new Error('the commit did not answer for this item'))
@@ -81,5 +100,9 @@ export function createGroupCommit<Item, Result>(options: {
     }
   }
 
-  return { add, queued: () => waiting.length, isCrowded: () => crowded, drained: async () => void (await running) }
+  async function drained(): Promise<void> {
+    while (running.size > 0) await Promise.all(running)
+  }
+
+  return { add, queued: () => waiting.length, isCrowded: () => crowded, drained }
 }

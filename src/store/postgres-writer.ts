@@ -20,27 +20,28 @@ const FAULTY = 5
 /** A number that was taken and not needed is given to the next ticket if that comes this soon; else it is skipped. */
 const SPARE_MS = 1000
 
-/** The only code that writes tickets and deliveries. One group at a time; changes by people run beside it. */
+/** The only code that writes tickets and deliveries. One group at a time in a lane; changes by people run beside it. */
 export function createPostgresWriter(pool: Pool, node: string) {
-  let spare = { ids: [] as number[], at: 0 }
+  const spares = new Map<string, { ids: number[]; at: number }>()
 
   /** Stores a group of submissions in one transaction. Rejects, with nothing acknowledged, when it cannot commit. */
-  async function submit(group: readonly Submission[]): Promise<Settled[]> {
+  async function submit(group: readonly Submission[], lane: number): Promise<Settled[]> {
     const submissions = group.map(cleaned)
+    const chain = chainOf(node, lane)
     try {
-      return await retrying(() => submitTogether(submissions))
+      return await retrying(() => submitTogether(submissions, chain))
     } catch (error) {
       if (isOutage(error)) throw fault(error)
       // One of the group is at fault, and it must not take the others with it.
-      return await submitApart(submissions)
+      return await submitApart(submissions, chain)
     }
   }
 
-  async function submitApart(submissions: readonly Submission[]): Promise<Settled[]> {
+  async function submitApart(submissions: readonly Submission[], chain: string): Promise<Settled[]> {
     const settled: Settled[] = []
     for (const submission of submissions) {
       try {
-        settled.push(...(await retrying(() => submitTogether([submission]))))
+        settled.push(...(await retrying(() => submitTogether([submission], chain))))
       } catch (error) {
         // What was committed before is acknowledged; the rest would only wait for the same.
         if (isOutage(error))
@@ -51,20 +52,20 @@ export function createPostgresWriter(pool: Pool, node: string) {
     return settled
   }
 
-  function submitTogether(submissions: readonly Submission[]): Promise<Settled[]> {
+  function submitTogether(submissions: readonly Submission[], chain: string): Promise<Settled[]> {
     const scope = scopeOf(submissions)
     return transaction(pool, async (client) => {
       const [link, deliveryIds, rows] = await Promise.all([
-        lockHead(client, node),
+        lockHead(client, chain),
         takeNumbers(client, 'delivery_ids', submissions.length),
         load(client, scope),
       ])
-      const ticketIds = await numbersFor(client, scope, rows)
+      const ticketIds = await numbersFor(client, { scope, rows, chain })
       for (;;) {
         try {
           const { settled, written } = settleAll(submissions, { ...rows, ticketIds, deliveryIds }, link)
-          await flush(client, written, node)
-          spare = { ids: ticketIds.slice(written.ticketIds), at: performance.now() }
+          await flush(client, written, chain)
+          spares.set(chain, { ids: ticketIds.slice(written.ticketIds), at: performance.now() })
           return settled
         } catch (error) {
           if (!(error instanceof OutOfNumbers)) throw error
@@ -75,9 +76,13 @@ export function createPostgresWriter(pool: Pool, node: string) {
   }
 
   /** As many numbers as tickets may be made; each is in one transaction's hands only, and lost when that fails. */
-  async function numbersFor(client: Client, scope: Scope, rows: Pick<Loaded, 'tickets' | 'keys'>): Promise<number[]> {
-    const ids = performance.now() - spare.at < SPARE_MS ? spare.ids : []
-    spare = { ids: [], at: 0 }
+  async function numbersFor(
+    client: Client,
+    { scope, rows, chain }: { scope: Scope; rows: Pick<Loaded, 'tickets' | 'keys'>; chain: string },
+  ): Promise<number[]> {
+    const spare = spares.get(chain)
+    const ids = spare !== undefined && performance.now() - spare.at < SPARE_MS ? spare.ids : []
+    spares.delete(chain)
     const wanted = scope.tickets - rows.tickets.length - rows.keys.size - ids.length
     return [...ids, ...(wanted > 0 ? await takeNumbers(client, 'ticket_ids', wanted) : [])]
   }
@@ -134,6 +139,9 @@ export function createPostgresWriter(pool: Pool, node: string) {
 
   return { submit, changeTicket, merge, unmerge, decide, judge, remap }
 }
+
+/** Each lane has its own: a chain lets one at a time add to it. The first is the node's, the others begin when needed. */
+const chainOf = (node: string, lane: number) => (lane === 0 ? node : `${node}.lane${lane + 1}`)
 
 type Author = { at: number; actor: string }
 

@@ -4,6 +4,7 @@ import { activityQueries } from './postgres-activity.ts'
 import { createPostgresAudit } from './postgres-audit.ts'
 import { type Bus, openBus, tellerOf } from './postgres-bus.ts'
 import { ask, createPool, type Pool } from './postgres-connect.ts'
+import { startIndexing } from './postgres-index.ts'
 import { createPostgresKeys, createPostgresSources } from './postgres-keys.ts'
 import { pruneDeliveries } from './postgres-prune.ts'
 import { createPostgresReader } from './postgres-reader.ts'
@@ -17,8 +18,11 @@ import type { Notary } from './receipt-key.ts'
 import type { Store, Submission, Witness } from './store.ts'
 import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissions.ts'
 
-/** Connections that write: one for the group commits, the others for what people change meanwhile. */
-const WRITERS = 3
+/** Group commits of a node at a time: while the database works on one, the node prepares the next. */
+const LANES = 2
+const LEAST_BESIDE = 32
+/** Connections that write: those of the group commits, and two for what people change meanwhile. */
+const WRITERS = LANES + 2
 
 /** What others build on the same database: jobs, events. */
 export type Postgres = {
@@ -53,17 +57,21 @@ export async function openPostgresStore(options: {
   try {
     const bus = await openBus(url, writing)
     const teller = createTeller(bus, witness)
+    const indexing = startIndexing(writing)
     const writer = createPostgresWriter(writing, node)
     const told = (result: MergeResult | null) => {
       teller.told({ deliveries: [], tickets: result?.changed ?? [] })
       return result?.ticket ?? null
     }
     const commits = createGroupCommit<Submission, Settled>({
-      commit: async (group) => {
+      lanes: LANES,
+      leastBeside: LEAST_BESIDE,
+      commit: async (group, lane) => {
         const from = performance.now()
         try {
-          const settled = proven(await writer.submit(group), notary)
+          const settled = proven(await writer.submit(group, lane), notary)
           teller.told(changesOf(settled))
+          indexing.noteNew()
           return settled
         } finally {
           onCommit(group.length, (performance.now() - from) / 1000)
@@ -112,6 +120,7 @@ export async function openPostgresStore(options: {
       isCrowded: commits.isCrowded,
       close: async () => {
         await commits.drained()
+        indexing.close()
         teller.close()
         await bus.close()
         await Promise.all([writing.end(), pool.end()])

@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs'
 
-import { StoreError } from './sqlite-files.ts'
+import { pageSize, StoreError } from './sqlite-files.ts'
 
 const HEADER = 32
 const FRAME_HEADER = 24
 const MAGIC = 0x377f0682
-/** Of our stores, for a log whose header does not say it any more. */
-const PAGE = 4096
-
 /** Where a write-ahead log stops being readable, in bytes, and how many commits are written beyond that. */
 export type BrokenLog = { offset: number; lost: number }
 
@@ -15,15 +12,16 @@ export type BrokenLog = { offset: number; lost: number }
  * SQLite reads a log up to the first frame that does not fit its checksum and takes that for the end: after a crash it
  * is. But the frames of two commits beyond it were never there in a crash, because each commit is on disk before the
  * next one is written: then something acknowledged cannot be read any more. (One commit may be the one that the crash
- * interrupted.) Null when there is nothing of the kind. The file format is https://sqlite.org/fileformat2.html#walformat
+ * interrupted.) Null when there is nothing of the kind. `page` is the size of the store's pages in bytes, for a log whose
+ * header does not say it any more. The file format is https://sqlite.org/fileformat2.html#walformat
  */
-export function brokenLog(wal: Buffer): BrokenLog | null {
+export function brokenLog(wal: Buffer, page: number): BrokenLog | null {
   if (wal.length < HEADER) return null
   const magic = wal.readUInt32BE(0)
   const sum = createSum((magic & 1) === 0)
   sum.add(wal, 0, 24)
   const isSound = (magic | 1) === (MAGIC | 1) && sum.fits(wal, 24)
-  const size = FRAME_HEADER + (isSound ? wal.readUInt32BE(8) : PAGE)
+  const size = FRAME_HEADER + (isSound ? wal.readUInt32BE(8) : page)
   let at = isSound ? HEADER : 0
   if (isSound) while (at + size <= wal.length && frameFits(wal, at, size, sum)) at += size
   const lost = commitsFrom(wal, Math.max(at, HEADER), size, !isSound)
@@ -32,7 +30,7 @@ export function brokenLog(wal: Buffer): BrokenLog | null {
 
 /** Throws StoreError where the log of the store at `path` is broken. Only while no server writes to it. */
 export function assertWholeLog(path: string): void {
-  const broken = brokenLog(readOrNothing(`${path}-wal`))
+  const broken = brokenLog(readOrNothing(`${path}-wal`), pageSize(path))
   if (broken === null) return
   throw new StoreError(
     `${path}-wal is damaged: ${broken.lost} commits in it cannot be read; keep a copy of the directory, then restore a ` +

@@ -1,16 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import { GENESIS } from '../core/audit.ts'
-import type { NewDecision } from '../core/decision.ts'
 import type { Remap } from '../core/rederive.ts'
-import type { Ticket, TicketChange } from '../core/ticket.ts'
-import type { MergeResult } from './merges.ts'
 import { integer, resultCode } from './sqlite-files.ts'
 import { statements } from './sqlite-statements.ts'
 import { sqliteTables } from './sqlite-tables.ts'
 import type { Submission } from './store.ts'
 import { createRules, type Settled } from './submissions.ts'
-import type { Verdict } from './tables.ts'
+
+/** What a change of a few rows does, in a commit with submissions; it runs anew when another of its group fails. */
+export type Change = { kind: 'change'; run: () => unknown }
+export type Written = Settled | { value: unknown }
 
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
@@ -18,15 +18,19 @@ export function createWriter(db: DatabaseSync) {
   const ids = { ticket: 0, delivery: 0, link: '', known: false }
   const rules = createRules(sqliteTables(sql, ids), ids)
 
-  /** Stores a group of submissions in one transaction. Throws, with nothing stored, when it cannot commit. */
-  function submit(group: readonly Submission[]): Settled[] {
+  /** Stores a group in one transaction. Throws, with nothing stored, when it cannot commit. */
+  function commit(group: readonly (Submission | Change)[]): Written[] {
     try {
-      return transaction(() => group.map(rules.settle))
+      return transaction(() => group.map(settle))
     } catch (error) {
       if (isDiskFault(error) || group.length === 0) throw error
       // One of the group is at fault, and it must not take the others with it: give each a savepoint.
-      return transaction(() => group.map(submitAlone))
+      return transaction(() => group.map(settleAlone))
     }
+  }
+
+  function settle(one: Submission | Change): Written {
+    return one.kind === 'change' ? { value: one.run() } : rules.settle(one)
   }
 
   function transaction<T>(work: () => T): T {
@@ -43,11 +47,11 @@ export function createWriter(db: DatabaseSync) {
     }
   }
 
-  function submitAlone(submission: Submission): Settled {
+  function settleAlone(one: Submission | Change): Written {
     const before = { ...ids }
     db.exec('savepoint alone')
     try {
-      const settled = rules.settle(submission)
+      const settled = settle(one)
       db.exec('release alone')
       return settled
     } catch (error) {
@@ -58,37 +62,12 @@ export function createWriter(db: DatabaseSync) {
     }
   }
 
-  /** Applies a person's change; null when there is no such ticket. */
-  function changeTicket(id: number, change: TicketChange, by: { at: number; actor: string }): Ticket | null {
-    return transaction(() => rules.change(id, change, by))
-  }
-
-  /** See merges.ts. */
-  function merge(id: number, into: number, by: { at: number; actor: string }): MergeResult | null {
-    return transaction(() => rules.merge(id, into, by))
-  }
-
-  function unmerge(id: number, by: { at: number; actor: string }): MergeResult | null {
-    return transaction(() => rules.unmerge(id, by))
-  }
-
-  /** See tickets.ts. */
-  function decide(decision: NewDecision): 'decided' | 'repeated' | 'gone' {
-    return transaction(() => rules.decide(decision))
-  }
-
-  function judge(verdict: Verdict): boolean {
-    return transaction(() => rules.judge(verdict))
-  }
-
   function saveVectors(model: string, vectors: ReadonlyMap<number, Int8Array>): void {
-    transaction(() => {
-      for (const [ticketId, vector] of vectors) sql.saveVector.run(ticketId, model, new Uint8Array(vector.buffer))
-    })
+    for (const [ticketId, vector] of vectors) sql.saveVector.run(ticketId, model, new Uint8Array(vector.buffer))
   }
 
   function saveSetting(name: string, value: string, at: number): void {
-    transaction(() => sql.saveSetting.run(name, value, at))
+    sql.saveSetting.run(name, value, at)
   }
 
   /** All of them, or none. */
@@ -128,7 +107,8 @@ export function createWriter(db: DatabaseSync) {
     transaction(() => sql.probe.run(now, bytes))
   }
 
-  return { submit, changeTicket, merge, unmerge, decide, judge, saveVectors, saveSetting, remap, prune, probe }
+  const { change, merge, unmerge, decide, judge } = rules
+  return { commit, changes: { change, merge, unmerge, decide, judge, saveVectors, saveSetting }, remap, prune, probe }
 }
 
 /** Full, failing, read-only or damaged: no other submission would fare better. Primary result codes of SQLite. */

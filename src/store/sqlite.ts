@@ -20,7 +20,7 @@ import { createRhythms } from './sqlite-rhythms.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
-import { createWriter, isDiskFault } from './sqlite-writer.ts'
+import { type Change, createWriter, isDiskFault, type Written } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { MergeResult } from './merges.ts'
 import type { Notary } from './receipt-key.ts'
@@ -31,6 +31,11 @@ import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissi
 export type SqliteStore = Store & { createJobs: (hooks: JobsHooks) => Jobs }
 
 const PRUNE_CHUNK = 500
+/** What a waiting change counts as of the bytes that may wait. */
+const CHANGE_BYTES = 4096
+
+const isSettled = (written: Written): written is Settled => !('value' in written)
+
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
 const PROBE_BYTES = 262_144
 const DAMAGED = 'The store is damaged; nothing is taken until a backup was restored'
@@ -98,23 +103,34 @@ export async function openSqliteStore(options: {
       return result?.ticket ?? null
     }
 
-    const commits = createGroupCommit<Submission, Settled>({
+    const commits = createGroupCommit<Submission | Change, Written>({
       commit: async (group) => {
         const from = performance.now()
+        const deliveries = group.filter(({ kind }) => kind !== 'change').length
         try {
-          const settled = proven(await durably(() => writer.submit(group)), notary)
+          const written = await durably(() => writer.commit(group))
+          const settled = proven(written.filter(isSettled), notary)
           if (witness?.isHeard()) witness.publish(changesOf(settled))
-          return settled
+          return written
         } finally {
-          for (const listener of onWork) listener()
-          onCommit(group.length, (performance.now() - from) / 1000)
+          if (deliveries > 0) {
+            for (const listener of onWork) listener()
+            onCommit(deliveries, (performance.now() - from) / 1000)
+          }
         }
       },
-      weigh: weightOf,
+      weigh: (one) => (one.kind === 'change' ? CHANGE_BYTES : weightOf(one)),
       maxItems: maxQueued,
       maxBytes: maxQueuedBytes,
       maxGroup: 1000,
     })
+
+    /** Writes beside the deliveries that wait, so that senders do not wait for two commits where one will do. */
+    const change = async <T>(run: () => T): Promise<T> => {
+      const written = await commits.add({ kind: 'change', run })
+      if ('error' in written) throw written.error
+      return ('value' in written ? written.value : undefined) as T
+    }
 
     return {
       ticket: (id) => reader.ticket(id),
@@ -134,15 +150,16 @@ export async function openSqliteStore(options: {
       checkpoint: () => reader.checkpoint(),
       auditPage: (after, limit) => reader.auditPage(after, limit),
       auditStart: () => reader.auditStart(),
-      submit: async (submission) => receiptOf(await commits.add(submission)),
-      changeTicket: async (id, change, actor) => {
-        const ticket = await durably(() => writer.changeTicket(id, change, { at: Date.now(), actor }))
+      submit: async (submission) => receiptOf((await commits.add(submission)) as Settled),
+      changeTicket: async (id, to, actor) => {
+        const ticket = await change(() => writer.changes.change(id, to, { at: Date.now(), actor }))
         if (ticket !== null) witness?.publish({ deliveries: [], tickets: [id] })
         return ticket
       },
       mergeTicket: async (id, into, actor) =>
-        told(await durably(() => writer.merge(id, into, { at: Date.now(), actor }))),
-      unmergeTicket: async (id, actor) => told(await durably(() => writer.unmerge(id, { at: Date.now(), actor }))),
+        told(await change(() => writer.changes.merge(id, into, { at: Date.now(), actor }))),
+      unmergeTicket: async (id, actor) =>
+        told(await change(() => writer.changes.unmerge(id, { at: Date.now(), actor }))),
       remap: async (remaps, actor) => {
         const changed = await durably(() => writer.remap(remaps, { at: Date.now(), actor }))
         witness?.publish({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })
@@ -169,14 +186,14 @@ export async function openSqliteStore(options: {
         newestVerdict: () => reader.newestVerdict(),
         setting: (name) => reader.setting(name),
         decide: async (decision) => {
-          const result = await durably(() => writer.decide(decision))
+          const result = await change(() => writer.changes.decide(decision))
           if (result === 'decided') witness?.publish({ deliveries: [], tickets: [decision.ticketId] })
           return result
         },
         judge: (ticketId, field, value, actor) =>
-          durably(() => writer.judge({ ticketId, field, value, actor, at: Date.now() })),
-        saveVectors: (model, vectors) => durably(() => writer.saveVectors(model, vectors)),
-        saveSetting: (name, value) => durably(() => writer.saveSetting(name, value, Date.now())),
+          change(() => writer.changes.judge({ ticketId, field, value, actor, at: Date.now() })),
+        saveVectors: (model, vectors) => change(() => writer.changes.saveVectors(model, vectors)),
+        saveSetting: (name, value) => change(() => writer.changes.saveSetting(name, value, Date.now())),
       },
       keyStore: createKeys(db, watch),
       sourceStore: createSourceStore(db, watch),

@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { verifyAudit } from '../../src/store/audit.ts'
+import { verifyAudit, verifyChains } from '../../src/store/audit.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
 import { erasePostgresPerson } from '../../src/store/postgres-erase.ts'
 import { makePartsAhead } from '../../src/store/postgres-schema.ts'
@@ -83,6 +83,30 @@ describe('two nodes on one database', () => {
     expect(await number(url, 'select count(*) from graphile_worker.jobs')).toBe(120)
     expect(await number(url, 'select count(*) from delivery_keys')).toBe(60)
     for (const store of nodes) await expectWhole(store, 240)
+  })
+
+  test('or one under load, which commits two groups at a time, make one ticket of an identity all the same', async () => {
+    const url = await postgres.database()
+    const store = await open(url)
+    const send = (from: number, count: number) =>
+      Array.from({ length: count }, (_, index) => `t${from + index}`).map((externalId) =>
+        store.submit(ticket({ externalId }, { body: externalId })),
+      )
+    const first = send(0, 100)
+    // In the second group while the first is under way, half of it the same.
+    while (store.queued() > 0) await new Promise(setImmediate)
+    const receipts = await Promise.all([...first, ...send(50, 100), ...send(0, 20)])
+    expect(receipts.filter(({ outcome }) => outcome === 'created')).toHaveLength(150)
+    expect(receipts.filter(({ replayed }) => replayed)).toHaveLength(70)
+    expect(await number(url, 'select count(*) from tickets')).toBe(150)
+    expect(await store.auditNodes()).toEqual(['one', 'one.lane2'])
+    await expectWhole(store, 220)
+    expect(await verifyChains(store, () => {})).toMatchObject({ rows: 220, fault: null })
+    await ask(
+      url,
+      `update deliveries set reason = 'x' where id = (select max(id) from deliveries where node = 'one.lane2')`,
+    )
+    expect((await verifyChains(store, () => {})).fault).toMatchObject({ kind: 'changed' })
   })
 
   test('that are called the same go on with one chain, and never fork it', async () => {

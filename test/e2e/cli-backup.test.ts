@@ -7,6 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ticketflow } from '../cli.ts'
 import { discard, get, post, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
+const PAGE = 8192
+
 let folder: string
 let server: TestServer
 /** A backup of a store with 500 tickets. */
@@ -188,7 +190,7 @@ test.each([
 /** Overwrites every second page after the first few. */
 async function damage(path: string): Promise<void> {
   const bytes = await readFile(path)
-  for (let page = 4; (page + 1) * 4096 <= bytes.length; page += 2) bytes.fill(0xab, page * 4096, (page + 1) * 4096)
+  for (let page = 4; (page + 1) * PAGE <= bytes.length; page += 2) bytes.fill(0xab, page * PAGE, (page + 1) * PAGE)
   await writeFile(path, bytes)
 }
 
@@ -196,8 +198,8 @@ async function damage(path: string): Promise<void> {
 async function misindex(path: string): Promise<void> {
   const INDEX_LEAF = 0x0a
   const bytes = await readFile(path)
-  for (let start = 4096; start < bytes.length; start += 4096) {
-    const found = bytes[start] === INDEX_LEAF ? bytes.subarray(start, start + 4096).indexOf('ext-250') : -1
+  for (let start = PAGE; start < bytes.length; start += PAGE) {
+    const found = bytes[start] === INDEX_LEAF ? bytes.subarray(start, start + PAGE).indexOf('ext-250') : -1
     if (found >= 0) bytes.write('ext-25x', start + found)
   }
   await writeFile(path, bytes)

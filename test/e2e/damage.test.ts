@@ -7,7 +7,7 @@ import { indexPath, storePath } from '../../src/store/sqlite-files.ts'
 import { type Run, ticketflow } from '../cli.ts'
 import { discard, get, post, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
-const PAGE = 4096
+const PAGE = 8192
 const TICKETS = 300
 
 let folder: string
@@ -57,6 +57,12 @@ function leaves(name: string): number[] {
   return rows.map((row) => Number(row['pageno']))
 }
 
+/** A leaf of the tickets, with as many before as after it. */
+function middleLeaf(): number | undefined {
+  const pages = leaves('tickets')
+  return pages[pages.length >> 1]
+}
+
 async function change(path: string, at: number | ((bytes: Buffer) => number), bit = 0x10): Promise<void> {
   const bytes = await readFile(path)
   const place = typeof at === 'number' ? at : at(bytes)
@@ -102,7 +108,7 @@ const cases: Case[] = [
   { name: 'the page of the schema', spoil: inStore((path) => smear(path, 1)), says: /is not a TicketFlow|is damaged/ },
   {
     name: 'a page in the middle of the tickets',
-    spoil: inStore((path) => smear(path, leaves('tickets')[TICKETS / 4])),
+    spoil: inStore((path) => smear(path, middleLeaf())),
     says: /is damaged: database disk image is malformed/,
     passes: ['serve', 'verify'],
   },
@@ -171,7 +177,7 @@ describe('what is spoiled is refused in one sentence by everything that reads it
 })
 
 test('a server that meets a damaged page answers 503, never 500, and takes nothing more', async () => {
-  const directory = await spoiledCopy(closed, (one) => smear(storePath(one), leaves('tickets')[TICKETS / 4]))
+  const directory = await spoiledCopy(closed, (one) => smear(storePath(one), middleLeaf()))
   server = await startTestServer(dataIn(directory))
   const { url, webhook } = server
   expect((await fetch(`${webhook}/health`)).status).toBe(200)

@@ -81,6 +81,11 @@ describe('a checkpoint', () => {
     expect(checkpointsIn(checkpointLine(one))).toEqual([one])
     expect(checkpointsIn(`${checkpointLine(one)}\r\n\n  ${checkpointLine(two)}\n`)).toEqual([one, two])
     expect(checkpointsIn(JSON.stringify(checkpointJson(one), null, 2))).toEqual([one])
+    const all = { ...checkpointJson(one), others: [checkpointJson(two)] }
+    expect(checkpointsIn(JSON.stringify(all))).toEqual([one, two])
+    for (const others of ['', [null], [{}], {}, 5]) {
+      expect(checkpointsIn(JSON.stringify({ ...all, others }))).toBeNull()
+    }
   })
 
   test.each([

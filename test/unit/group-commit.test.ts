@@ -2,12 +2,17 @@ import { expect, test } from 'vitest'
 import { createGroupCommit } from '../../src/store/group-commit.ts'
 
 /** A queue whose commits end when the test says so. */
-function controlled(limits: { maxItems?: number; maxBytes?: number; maxGroup?: number } = {}) {
+type Limits = { maxItems?: number; maxBytes?: number; maxGroup?: number; lanes?: number; leastBeside?: number }
+
+function controlled(limits: Limits = {}) {
   const groups: number[][] = []
+  const lanes: number[] = []
   const gates: ((error?: Error) => void)[] = []
   const queue = createGroupCommit<number, number>({
-    commit: (group) => {
+    ...limits,
+    commit: (group, lane) => {
       groups.push(group)
+      lanes.push(lane)
       return new Promise((resolve, reject) => {
         gates.push((error) => (error === undefined ? resolve(group.map((item) => item * 10)) : reject(error)))
       })
@@ -17,7 +22,7 @@ function controlled(limits: { maxItems?: number; maxBytes?: number; maxGroup?: n
     maxBytes: limits.maxBytes ?? 1000,
     maxGroup: limits.maxGroup ?? 100,
   })
-  return { queue, groups, gates }
+  return { queue, groups, lanes, gates }
 }
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 5))
@@ -78,4 +83,36 @@ test('drained waits for all that was added', async () => {
   gates[1]?.()
   await drained
   expect(await Promise.all(added)).toEqual([10, 20])
+})
+
+test('beside a commit another begins only for enough, in a lane of its own; nothing is left behind', async () => {
+  const { queue, groups, lanes, gates } = controlled({ lanes: 2, leastBeside: 3 })
+  const all = [queue.add(1)]
+  await turn()
+  all.push(queue.add(2), queue.add(3))
+  await turn()
+  expect(groups).toEqual([[1]])
+  all.push(queue.add(4))
+  await turn()
+  expect([groups, lanes]).toEqual([
+    [[1], [2, 3, 4]],
+    [0, 1],
+  ])
+  all.push(queue.add(5), queue.add(6), queue.add(7), queue.add(8))
+  await turn()
+  expect(groups).toHaveLength(2)
+  // The lane that ends takes all of them; few that come meanwhile wait for the last lane that works.
+  gates[1]?.()
+  await turn()
+  all.push(queue.add(9))
+  gates[0]?.()
+  await turn()
+  expect([groups.slice(2), lanes.slice(2)]).toEqual([[[5, 6, 7, 8]], [1]])
+  gates[2]?.()
+  await turn()
+  expect([groups.slice(3), lanes.slice(3)]).toEqual([[[9]], [1]])
+  const drained = queue.drained()
+  gates[3]?.()
+  await drained
+  expect(await Promise.all(all)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((item) => item * 10))
 })
