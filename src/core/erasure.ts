@@ -145,7 +145,8 @@ export function ticketWithout(ticket: Ticket, eraser: Eraser, isId: boolean): Ti
   }
 }
 
-const SORTED = new Set(['status', 'priority', 'category'])
+// Numbers of tickets are about nobody.
+const SORTED = new Set(['status', 'priority', 'category', 'merged_into', 'merged', 'relayed'])
 
 /** Of a ticket of the person: how it was sorted stays on its timeline, and the names of the fields that changed. */
 export function erasedChanges(changes: Record<string, FieldChange>, eraser: Eraser): Record<string, FieldChange> {

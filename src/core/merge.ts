@@ -59,6 +59,7 @@ export function newTicket(id: number, draft: StoredDraft, now: number): Ticket {
     createdAt: now,
     updatedAt: now,
     resolvedAt: isResolved(status) ? now : null,
+    merged: null,
   }
 }
 

@@ -71,7 +71,12 @@ export type Ticket = {
   createdAt: number
   updatedAt: number
   resolvedAt: number | null
+  /** Null while it stands for itself; see merged.ts. */
+  merged: Merged | null
 }
+
+/** Which ticket stands for this one, since when (ms), and the status that this one has again when it is un-merged. */
+type Merged = { into: number; at: number; status: Status }
 
 /** What a person may change on a ticket. */
 export type TicketChange = {
@@ -82,13 +87,17 @@ export type TicketChange = {
 
 export type FieldChange = { from: unknown; to: unknown }
 
+/** What happens to a ticket here, and not at its sender. */
+export const OWN_KINDS = ['outdated', 'remapped', 'erased', 'triaged', 'merged', 'unmerged', 'relayed'] as const
+
 /** One line of a ticket's history. `actor` is who did it: a source's id, or `api`. */
 export type TimelineEntry = {
   /**
    * `erased`: what was about a person was taken out; `remapped`: another field map was applied; `triaged`: triage set
-   * what nobody had said.
+   * what nobody had said; `merged`, `unmerged`: on both tickets; `relayed`: something came for a ticket that is merged
+   * into this one, and is on that one's timeline.
    */
-  kind: EventKind | 'outdated' | 'remapped' | 'erased' | 'triaged'
+  kind: EventKind | (typeof OWN_KINDS)[number]
   at: number
   actor: string
   deliveryId: number | null

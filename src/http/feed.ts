@@ -210,5 +210,6 @@ function listedTicket(ticket: Ticket) {
     created_at: instant(ticket.createdAt),
     updated_at: instant(ticket.updatedAt),
     resolved_at: instant(ticket.resolvedAt),
+    merged_into: ticket.merged?.into ?? null,
   }
 }

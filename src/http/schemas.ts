@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { SCOPES } from '../core/key.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { SourceSettings } from '../core/source.ts'
-import { EVENT_KINDS, STATUSES } from '../core/ticket.ts'
+import { EVENT_KINDS, OWN_KINDS, STATUSES } from '../core/ticket.ts'
 import { OUTCOMES } from '../store/store.ts'
 
 const timestamp = z.iso.datetime()
@@ -45,7 +45,22 @@ export const Ticket = z
   })
   .meta({ id: 'Ticket' })
 
-export const TicketPage = z.object({ tickets: z.array(Ticket), next: z.string().nullable() }).meta({ id: 'TicketPage' })
+/** As a list has it: with what came later, where it did. The answer to a delivery stays as it is specified. */
+const ListedTicket = Ticket.extend({
+  merged_into: z
+    .int()
+    .optional()
+    .describe('The ticket that stands for this one, which is closed as long as that is so'),
+}).meta({ id: 'ListedTicket' })
+
+/** As it is shown alone. Lists leave out what it takes a question a ticket to know. */
+export const WholeTicket = ListedTicket.extend({
+  merged: z.array(z.int()).optional().describe('The tickets that this one stands for'),
+}).meta({ id: 'WholeTicket' })
+
+export const TicketPage = z
+  .object({ tickets: z.array(ListedTicket), next: z.string().nullable() })
+  .meta({ id: 'TicketPage' })
 
 const Comment = z
   .object({
@@ -60,7 +75,7 @@ const Comment = z
 
 export const TimelineEntry = z
   .object({
-    kind: z.enum([...EVENT_KINDS, 'outdated', 'remapped', 'erased', 'triaged']),
+    kind: z.enum([...EVENT_KINDS, ...OWN_KINDS]),
     at: timestamp,
     actor: z.string(),
     delivery_id: z.int().nullable(),

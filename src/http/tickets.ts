@@ -2,9 +2,9 @@ import { z } from 'zod'
 
 import { fail } from '../core/errors.ts'
 import { PRIORITIES } from '../core/priority.ts'
-import { STATUSES, ticketJson } from '../core/ticket.ts'
+import { STATUSES, type Ticket, ticketJson } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
-import { Errors, Id, page, Ticket, TicketPage, TimelineEntry } from './schemas.ts'
+import { Errors, Id, page, TicketPage, TimelineEntry, WholeTicket } from './schemas.ts'
 import { ShownTriage, shownTriage } from './triage.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
 
@@ -21,8 +21,15 @@ const Filters = z.object({
     .transform((q) => q.trim() || undefined)
     .optional()
     .describe('Words that all occur; `word*` for a prefix'),
+  merged: z
+    .enum(['true', 'false'])
+    .transform((merged) => merged === 'true')
+    .optional()
+    .describe('Only those that are merged into another, or only those that stand for themselves'),
   ...page,
 })
+
+const Merge = z.strictObject({ into: z.int().min(1).describe('The ticket that stands for this one from now on') })
 
 const Change = z
   .strictObject({
@@ -50,7 +57,7 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
       const tickets = found.slice(0, limit)
       const next = found.length > limit ? `"${tickets.at(-1)?.id}"` : 'null'
       reply.type(JSON_TYPE)
-      return `{"tickets":[${tickets.map(ticketJson).join(',')}],"next":${next}}`
+      return `{"tickets":[${tickets.map(listedJson).join(',')}],"next":${next}}`
     },
   )
 
@@ -61,15 +68,19 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
         tags,
         summary: 'One ticket, with what triage says of it',
         params: Id,
-        response: { 200: asText(Ticket.extend({ triage: ShownTriage.optional() })), ...Errors },
+        response: { 200: asText(WholeTicket.extend({ triage: ShownTriage.optional() })), ...Errors },
       },
     },
     async ({ params: { id } }, reply) => {
-      const [ticket, decision] = await Promise.all([store.ticket(id), store.triage.triageOf(id)])
+      const [ticket, merged, decision] = await Promise.all([
+        store.ticket(id),
+        store.mergedInto(id),
+        store.triage.triageOf(id),
+      ])
       if (ticket === null) return fail('not_found', `No ticket ${id}`)
       reply.type(JSON_TYPE)
-      if (decision === null) return ticketJson(ticket)
-      return `${ticketJson(ticket).slice(0, -1)},"triage":${await shownTriage(store, decision)}}`
+      const json = wholeJson(ticket, merged)
+      return decision === null ? json : withFields(json, `"triage":${await shownTriage(store, id, decision)}`)
     },
   )
 
@@ -81,13 +92,48 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
         summary: 'Change status, priority or category',
         params: Id,
         body: Change,
-        response: { 200: asText(Ticket), ...Errors },
+        response: { 200: asText(WholeTicket), ...Errors },
       },
     },
     async ({ params: { id }, body, actor }, reply) => {
       const ticket = (await store.changeTicket(id, body, actor)) ?? fail('not_found', `No ticket ${id}`)
       reply.type(JSON_TYPE)
-      return ticketJson(ticket)
+      return wholeJson(ticket, await store.mergedInto(id))
+    },
+  )
+
+  app.post(
+    '/tickets/:id/merge',
+    {
+      schema: {
+        tags,
+        summary: 'Merge it into another ticket, which then stands for it; it is closed until it is un-merged',
+        params: Id,
+        body: Merge,
+        response: { 200: asText(WholeTicket), ...Errors },
+      },
+    },
+    async ({ params: { id }, body: { into }, actor }, reply) => {
+      const ticket = (await store.mergeTicket(id, into, actor)) ?? fail('not_found', `No ticket ${id}`)
+      reply.type(JSON_TYPE)
+      return wholeJson(ticket, await store.mergedInto(id))
+    },
+  )
+
+  app.post(
+    '/tickets/:id/unmerge',
+    {
+      schema: {
+        tags,
+        summary: 'Let it stand for itself again, with the status that is its own',
+        params: Id,
+        response: { 200: asText(WholeTicket), ...Errors },
+      },
+    },
+    async ({ params: { id }, actor }, reply) => {
+      const ticket = (await store.unmergeTicket(id, actor)) ?? fail('not_found', `No ticket ${id}`)
+      reply.type(JSON_TYPE)
+      return wholeJson(ticket, await store.mergedInto(id))
     },
   )
 
@@ -115,4 +161,16 @@ export const ticketRoutes = (store: Store) => async (app: App) => {
       }
     },
   )
+}
+
+const withFields = (json: string, fields: string) => `${json.slice(0, -1)},${fields}}`
+
+function listedJson(ticket: Ticket): string {
+  const json = ticketJson(ticket)
+  return ticket.merged === null ? json : withFields(json, `"merged_into":${ticket.merged.into}`)
+}
+
+function wholeJson(ticket: Ticket, merged: readonly number[]): string {
+  const json = listedJson(ticket)
+  return merged.length === 0 ? json : withFields(json, `"merged":[${merged.join(',')}]`)
 }

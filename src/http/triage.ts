@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { Category, Decision, isPriority, TRIAGE_FIELDS, TriageSettings } from '../core/decision.ts'
 import { fail } from '../core/errors.ts'
-import { STATUSES } from '../core/ticket.ts'
+import { STATUSES, type Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import type { Triage } from '../work/triage.ts'
 import type { App } from './fastify.ts'
@@ -15,7 +15,9 @@ const Similar = z
   .meta({ id: 'SimilarTicket' })
 
 /** As GET /api/tickets/:id shows it: with the tickets that it names as they are called now. */
-export const ShownTriage = Decision.extend({ similar: z.array(Similar) }).meta({ id: 'ShownTriage' })
+export const ShownTriage = Decision.extend({ similar: z.array(Similar), duplicates_of: Similar.nullable() }).meta({
+  id: 'ShownTriage',
+})
 
 const Feedback = z
   .strictObject({
@@ -53,20 +55,32 @@ const State = z.object({
   notes: z.array(z.string()).describe('What does not work, a sentence each'),
 })
 
-/** Fills in what the tickets that a decision names are called now; those that are gone are left out. */
-export async function shownTriage(store: Store, json: string): Promise<string> {
+/** Fills in what the tickets that a decision on `id` names are called now; those that are gone are left out. */
+export async function shownTriage(store: Store, id: number, json: string): Promise<string> {
   if (!json.includes('"similar":[{')) return json
   const decision = JSON.parse(json) as Decision // the store's own
-  return JSON.stringify({ ...decision, similar: await titled(store, decision.similar) })
+  const duplicate = decision.duplicates_of
+  const [similar, [duplicates_of = null]] = await Promise.all([
+    titled(store, id, decision.similar),
+    titled(store, id, duplicate === null ? [] : [duplicate]),
+  ])
+  return JSON.stringify({ ...decision, similar, duplicates_of })
 }
 
-async function titled(store: Store, similar: Decision['similar']) {
-  const tickets = await Promise.all(similar.map(({ id }) => store.ticket(id)))
-  return tickets.flatMap((ticket, index) =>
-    ticket === null
-      ? []
-      : { id: ticket.id, title: ticket.title, status: ticket.status, score: similar[index]?.score ?? 0 },
-  )
+/** What is like the ticket `id`: each once, and in place of a merged one the ticket that stands for it. */
+async function titled(store: Store, id: number, similar: Decision['similar']): Promise<z.infer<typeof Similar>[]> {
+  const shown = new Map<number, z.infer<typeof Similar>>()
+  const heads = await Promise.all(similar.map((one) => headOf(store, one.id)))
+  for (const [index, head] of heads.entries()) {
+    if (head === null || head.id === id || shown.has(head.id)) continue
+    shown.set(head.id, { id: head.id, title: head.title, status: head.status, score: similar[index]?.score ?? 0 })
+  }
+  return [...shown.values()]
+}
+
+async function headOf(store: Store, id: number): Promise<Ticket | null> {
+  const ticket = await store.ticket(id)
+  return ticket?.merged ? store.ticket(ticket.merged.into) : ticket
 }
 
 /** What triage says and how right it is, and what people say to that. */
@@ -93,7 +107,7 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
     async ({ params: { id }, query: { limit, solved } }) => {
       const ticket = (await store.ticket(id)) ?? fail('not_found', `No ticket ${id}`)
       const isSolved = solved === undefined ? undefined : solved === 'true'
-      return { similar: await titled(store, await triage.similar(ticket, { limit, isSolved })) }
+      return { similar: await titled(store, id, await triage.similar(ticket, { limit, isSolved })) }
     },
   )
 

@@ -127,9 +127,16 @@ async function updateTickets(client: Client, rows: readonly TicketRow[]): Promis
     `update tickets set title = t.title, description = t.description, category = t.category, priority = t.priority,
        status = t.status, user_id = t.user_id, user_email = t.user_email, metadata = t.metadata,
        sent_updated_at = t.sent_updated_at, sender_said = t.sender_said, updated_at = t.updated_at,
-       resolved_at = t.resolved_at, unsaid = t.unsaid, words = ${vector('t')}
-     from unnest(${CONTENT_TYPES}) t (${CONTENT}) where tickets.id = t.id`,
-    contentOf(rows),
+       resolved_at = t.resolved_at, unsaid = t.unsaid, words = ${vector('t')}, merged_into = t.merged_into,
+       merged_at = t.merged_at, own_status = t.own_status
+     from unnest(${CONTENT_TYPES}, $16::bigint[], $17::bigint[], $18::text[])
+       t (${CONTENT}, merged_into, merged_at, own_status) where tickets.id = t.id`,
+    [
+      ...contentOf(rows),
+      column(rows, (row) => row.merged_into),
+      column(rows, (row) => row.merged_at),
+      column(rows, (row) => row.own_status),
+    ],
   )
 }
 

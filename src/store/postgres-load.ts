@@ -92,6 +92,7 @@ export const NOTHING: Loaded = {
   comments: new Set(),
   played: new Map(),
   told: new Map(),
+  merged: new Map(),
   causes: new Set(),
   ticketIds: [],
   deliveryIds: [],
@@ -115,6 +116,9 @@ export async function load(client: Client, scope: Scope): Promise<Omit<Loaded, '
   )
   if (tickets.length === 0 && keys.size === 0) return { ...NOTHING, played }
   const ids = tickets.map(({ id }) => id)
+  // What comes for a merged ticket is told to the one that stands for it.
+  const heads = new Set(tickets.flatMap(({ merged_into: into }) => into ?? [])).difference(new Set(ids))
+  tickets.push(...(await lockTickets(client, [...heads])))
   const [fingerprints, comments, told, answers] = await Promise.all([
     loadFingerprints(client, ids, scope.fingerprints),
     loadComments(client, ids, scope.comments),
@@ -245,6 +249,21 @@ async function loadAnswers(
     [keyed, tickets, fingerprints.map(bounded), fingerprints],
   )
   return new Map(rows.map((row) => [Number(row['id']), textOrNull(row['answer'])]))
+}
+
+/** What is merged into these tickets, which are locked: nobody else merges into them, or out of them, until the commit. */
+export async function loadMerged(client: Client, tickets: number[]): Promise<Pick<Loaded, 'merged'>> {
+  const rows = await query(
+    client,
+    'select merged_into, id from tickets where merged_into = any($1::bigint[]) order by id',
+    [tickets],
+  )
+  const merged = new Map<number, number[]>()
+  for (const row of rows) {
+    const into = Number(row['merged_into'])
+    merged.set(into, [...(merged.get(into) ?? []), Number(row['id'])])
+  }
+  return { merged }
 }
 
 /** The causes that are decided of these tickets, which are locked. */

@@ -12,6 +12,8 @@ const NEWEST = Number.MAX_SAFE_INTEGER
 const REGISTERED = `source not like 'key:%' and source not in ('open', 'unknown')`
 const isRegistered = (source: string) => !source.startsWith('key:') && source !== 'open' && source !== 'unknown'
 
+const MERGED = { true: 'and merged_into is not null', false: 'and merged_into is null' } as const
+
 /** No text of the database holds a NUL, so that a question with one in it finds nothing. */
 const textual = (value: string) => value.replaceAll('\0', '\u{FFFD}')
 
@@ -47,7 +49,8 @@ export function createPostgresReader(pool: Pool) {
     return row && storedOf(row)
   }
 
-  async function tickets({ status, priority, category, platform, q, before, limit }: TicketQuery): Promise<Ticket[]> {
+  async function tickets(asked: TicketQuery): Promise<Ticket[]> {
+    const { status, priority, category, platform, q, merged, before, limit } = asked
     const search = q === undefined ? undefined : searchOf(q)
     if (search === null) return []
     const { where, last, values } = conditions(limit, {
@@ -60,10 +63,16 @@ export function createPostgresReader(pool: Pool) {
     })
     const rows = await askPlanned(
       pool,
-      `select ${TICKET} from tickets where ${where} order by id desc limit ${last}`,
+      `select ${TICKET} from tickets where ${where} ${merged === undefined ? '' : MERGED[`${merged}`]}
+       order by id desc limit ${last}`,
       values,
     )
     return rows.map((row) => ticketOf(ticketRow(row)))
+  }
+
+  async function mergedInto(id: number): Promise<number[]> {
+    const rows = await ask(pool, 'select id from tickets where merged_into = $1 order by id', [id])
+    return rows.map((row) => Number(row['id']))
   }
 
   async function timeline(id: number): Promise<TimelineEntry[] | null> {
@@ -182,6 +191,7 @@ export function createPostgresReader(pool: Pool) {
     ticket,
     heldTicket,
     tickets,
+    mergedInto,
     timeline,
     deliveries,
     delivery,

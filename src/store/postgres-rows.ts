@@ -6,7 +6,8 @@ import type { Row } from './postgres-connect.ts'
 import type { Kept } from './tables.ts'
 
 export const TICKET = `id, title, description, category, priority, status, user_id, user_email, metadata, platform, account,
-  external_id, sent_updated_at, sender_said, fingerprint, delivery_id, created_at, updated_at, resolved_at, unsaid`
+  external_id, sent_updated_at, sender_said, fingerprint, delivery_id, created_at, updated_at, resolved_at, unsaid,
+  merged_into, merged_at, own_status`
 
 /** All that a transaction loaded before the rules run: what is there of whatever its submissions may touch. */
 export type Loaded = {
@@ -21,6 +22,8 @@ export type Loaded = {
   played: ReadonlyMap<number, Played[]>
   /** The deliveries on a ticket's timeline, of tickets that a replay may change. */
   told: ReadonlyMap<number, number[]>
+  /** The tickets that are merged into those that are to be merged, or merged into, in order. */
+  merged: ReadonlyMap<number, number[]>
   /** Causes that are decided, by entryKey. */
   causes: ReadonlySet<string>
   ticketIds: number[]

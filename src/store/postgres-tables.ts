@@ -84,6 +84,7 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
       delivery_id: deliveryId,
       created_at: ticket.createdAt,
       unsaid,
+      ...mergedOf(ticket),
     }
     written.ticketIds += 1
     written.inserted.set(ticket.id, row)
@@ -96,7 +97,8 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
     const before = tickets.get(ticket.id)
     if (before === undefined) throw new Error(`ticket ${ticket.id} was not loaded`)
     const saidText = Object.keys(said).length === 0 ? null : JSON.stringify(said)
-    const row = { ...before, ...contentOf(ticket), sent_updated_at: sentUpdatedAt, sender_said: saidText, unsaid }
+    const own = { sent_updated_at: sentUpdatedAt, sender_said: saidText, unsaid }
+    const row = { ...before, ...contentOf(ticket), ...mergedOf(ticket), ...own }
     tickets.set(ticket.id, row)
     const into = written.inserted.has(ticket.id) ? written.inserted : written.updated
     into.set(ticket.id, row)
@@ -182,6 +184,7 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
     nextTicket,
     nextDelivery,
     ticketById: (id) => tickets.get(id),
+    mergedInto: (id) => loaded.merged.get(id) ?? [],
     ticketByIdentity: (platform, account, externalId) =>
       tickets.get(identities.get(identityHash(platform, account, externalId)) ?? 0),
     insertTicket,
@@ -204,6 +207,12 @@ export function workingSet(loaded: Loaded): { tables: Tables; written: Written }
   }
   return { tables, written }
 }
+
+const mergedOf = ({ merged }: Ticket) => ({
+  merged_into: merged?.into ?? null,
+  merged_at: merged?.at ?? null,
+  own_status: merged?.status ?? null,
+})
 
 /** The columns that say what a ticket is. */
 function contentOf(ticket: Ticket) {

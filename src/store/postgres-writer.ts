@@ -4,8 +4,9 @@ import type { Remap } from '../core/rederive.ts'
 import { wellFormed } from '../core/text.ts'
 import type { Ticket, TicketChange } from '../core/ticket.ts'
 import { type Client, fault, isConflict, isOutage, type Pool, query, transaction } from './postgres-connect.ts'
+import type { MergeResult } from './merges.ts'
 import { flush } from './postgres-flush.ts'
-import { load, loadCauses, lockTickets, NOTHING, type Scope, scopeOf } from './postgres-load.ts'
+import { load, loadCauses, loadMerged, lockTickets, NOTHING, type Scope, scopeOf } from './postgres-load.ts'
 import { OutOfNumbers, workingSet, type Written } from './postgres-tables.ts'
 import type { Loaded } from './postgres-rows.ts'
 import type { Submission } from './store.ts'
@@ -92,6 +93,15 @@ export function createPostgresWriter(pool: Pool, node: string) {
     return changing([id], (rules) => rules.change(id, { ...change, ...category }, by))
   }
 
+  /** See merges.ts. Both rows are locked, always in the same order: of two merges that cross, the second sees the first. */
+  function merge(id: number, into: number, by: Author): Promise<MergeResult | null> {
+    return changing([id, into], (rules) => rules.merge(id, into, by), loadMerged)
+  }
+
+  function unmerge(id: number, by: Author): Promise<MergeResult | null> {
+    return changing([id], (rules) => rules.unmerge(id, by))
+  }
+
   /** All of them, or none. */
   function remap(remaps: readonly Remap[], by: Author): Promise<number> {
     const ids = [...new Set(remaps.map(({ ticketId }) => ticketId))]
@@ -127,7 +137,7 @@ export function createPostgresWriter(pool: Pool, node: string) {
     }
   }
 
-  return { submit, changeTicket, decide, judge, remap }
+  return { submit, changeTicket, merge, unmerge, decide, judge, remap }
 }
 
 /** Each lane has its own: a chain lets one at a time add to it. The first is the node's, the others begin when needed. */

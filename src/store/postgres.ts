@@ -15,6 +15,7 @@ import { createPostgresSessions } from './postgres-sessions.ts'
 import { createPostgresTriage } from './postgres-triage.ts'
 import { createTeller } from './postgres-witness.ts'
 import { createPostgresWriter } from './postgres-writer.ts'
+import type { MergeResult } from './merges.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission, Witness } from './store.ts'
 import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissions.ts'
@@ -60,6 +61,10 @@ export async function openPostgresStore(options: {
     const teller = createTeller(bus, witness)
     const indexing = startIndexing(writing)
     const writer = createPostgresWriter(writing, node)
+    const told = (result: MergeResult | null) => {
+      teller.told({ deliveries: [], tickets: result?.changed ?? [] })
+      return result?.ticket ?? null
+    }
     const commits = createGroupCommit<Submission, Settled>({
       lanes: LANES,
       leastBeside: LEAST_BESIDE,
@@ -103,6 +108,8 @@ export async function openPostgresStore(options: {
         if (ticket !== null) teller.told({ deliveries: [], tickets: [id] })
         return ticket
       },
+      mergeTicket: async (id, into, actor) => told(await writer.merge(id, into, { at: Date.now(), actor })),
+      unmergeTicket: async (id, actor) => told(await writer.unmerge(id, { at: Date.now(), actor })),
       remap: async (remaps, actor) => {
         const changed = await writer.remap(remaps, { at: Date.now(), actor })
         teller.told({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })

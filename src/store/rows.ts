@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import type { AccuracyRow, TriageField } from '../core/decision.ts'
 import type { SenderSaid, Stored } from '../core/merge.ts'
+import { apart } from '../core/merged.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, type Ticket, type TimelineEntry } from '../core/ticket.ts'
 import type { Example, Outcome, StoredDelivery } from './store.ts'
@@ -31,6 +32,9 @@ const TicketRow = z.object({
   resolved_at: z.number().nullable(),
   /** Bits of UNSAID; null when all of it counts as said. */
   unsaid: z.number().nullable(),
+  merged_into: z.number().nullable(),
+  merged_at: z.number().nullable(),
+  own_status: z.enum(STATUSES).nullable(),
 })
 export type TicketRow = z.infer<typeof TicketRow>
 
@@ -50,12 +54,18 @@ export function ticketOf(row: TicketRow): Ticket {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     resolvedAt: row.resolved_at,
+    merged: mergedOf(row),
   }
 }
 
+function mergedOf({ merged_into: into, merged_at: at, own_status: status }: TicketRow): Ticket['merged'] {
+  return into === null || at === null || status === null ? null : { into, at, status }
+}
+
+/** What the rules work on: of a merged ticket, what it is apart from that. */
 export function storedOf(row: TicketRow): Stored {
   const said = row.sender_said === null ? {} : (JSON.parse(row.sender_said) as SenderSaid) // written by the writer alone
-  return { ticket: ticketOf(row), said, sentUpdatedAt: row.sent_updated_at }
+  return { ticket: apart(ticketOf(row)), said, sentUpdatedAt: row.sent_updated_at }
 }
 
 /** The columns of deliveryOf. */

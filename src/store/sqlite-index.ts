@@ -25,11 +25,15 @@ const PATIENCE = 20_000
 const FACETS = ['status', 'priority', 'category', 'platform'] as const
 type Facet = (typeof FACETS)[number]
 
+/** The word of a merged ticket; to be merged and to be un-merged are on its timeline, so that it is indexed anew. */
+const MERGED = `merged${Buffer.from('true').toString('hex')}`
+
 // All that a ticket is found by, as one text: its words, who sent it and which it is, and a word for each facet's value
 // (its bytes in hex, so that it is one word whatever it holds). One text, because the index keeps no columns: it answers
 // which tickets, newest first, and not where in them, for a quarter of the size.
 const TEXT = `concat_ws(' ', title, description, user_email, user_id, external_id,
-  ${FACETS.map((facet) => `'${facet}' || hex(${facet})`).join(', ')}, 'email' || hex(lower(user_email)))`
+  ${FACETS.map((facet) => `'${facet}' || hex(${facet})`).join(', ')}, 'email' || hex(lower(user_email)),
+  iif(merged_into is null, null, '${MERGED}'))`
 
 /** Ticket id, TEXT and, of a changed ticket, the history entry that told, and whether an erasure did. */
 type IndexedRow = [id: number, text: string, entryId: number, isErased: number]
@@ -182,7 +186,9 @@ function openParts(directory: string, store: DatabaseSync) {
   function find(query: TicketQuery): number[] {
     const wanted = quoted(query.q, cut.words)
     if (query.q !== undefined && wanted.length === 0) return []
-    const match = [...wanted, ...FACETS.flatMap((facet) => filter(facet, query[facet]))].join(' AND ')
+    const needed = [...wanted, ...FACETS.flatMap((facet) => filter(facet, query[facet]))]
+    if (query.merged === true) needed.push(MERGED)
+    const match = needed.join(' AND ') + (query.merged === false ? ` NOT ${MERGED}` : '')
     // A number is bound as a double, and FTS5 starts at a rowid only when it is told an integer.
     const before = BigInt(query.before ?? Number.MAX_SAFE_INTEGER)
     return db

@@ -6,6 +6,7 @@ import { activityQueries } from './sqlite-activity.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import { jobQueries } from './sqlite-job-queries.ts'
 import type { SearchIndex } from './sqlite-index.ts'
+import { MERGED_INTO } from './sqlite-statements.ts'
 import { DELIVERY, deliveryOf, entryOf, storedOf, textOrNull, ticketOf, ticketRow } from './rows.ts'
 import { triageQueries } from './sqlite-triage.ts'
 import type { Changes, DeliveryQuery, ReplayQuery, StoredDelivery, TicketQuery, WholeDelivery } from './store.ts'
@@ -24,6 +25,8 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     ticket: db.prepare('select * from tickets where id = ?'),
     newestTicket: db.prepare('select coalesce(max(id), 0) as id from tickets'),
     newest: db.prepare('select * from tickets where id < ? order by id desc limit ?'),
+    newestApart: db.prepare('select * from tickets where id < ? and merged_into is null order by id desc limit ?'),
+    mergedInto: db.prepare(MERGED_INTO),
     entries: db.prepare('select id, ticket_id from timeline where id > ? order by id limit ?'),
     newestEntry: db.prepare('select coalesce(max(id), 0) as id from timeline'),
     source: db.prepare('select source from deliveries where id = ?'),
@@ -64,9 +67,10 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
   }
 
   function tickets(query: TicketQuery): Ticket[] {
-    const { status, priority, category, platform, q } = query
-    if ([status, priority, category, platform, q].every((value) => value === undefined)) {
-      return sql.newest.all(query.before ?? NEWEST, query.limit).map((row) => ticketOf(ticketRow(row)))
+    const { status, priority, category, platform, q, merged } = query
+    if (merged !== true && [status, priority, category, platform, q].every((value) => value === undefined)) {
+      const newest = merged === false ? sql.newestApart : sql.newest
+      return newest.all(query.before ?? NEWEST, query.limit).map((row) => ticketOf(ticketRow(row)))
     }
     index.catchUp()
     return index.find(query).flatMap((id) => ticket(id) ?? [])
@@ -147,6 +151,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     replayable,
     rowsOf,
     changedSince,
+    mergedInto: (id: number) => sql.mergedInto.all(id).map((row) => Number(row['id'])),
     newestEntry: () => Number(sql.newestEntry.get()?.['id']),
     lastOf,
     newestTicket: () => Number(sql.newestTicket.get()?.['id']),

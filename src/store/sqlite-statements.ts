@@ -2,6 +2,9 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 
 export type Statements = ReturnType<typeof statements>
 
+/** In the order of their numbers. */
+export const MERGED_INTO = 'select id from tickets where merged_into = ? order by id'
+
 /** What the writer says to the database, each statement prepared once. */
 export function statements(db: DatabaseSync) {
   return {
@@ -15,8 +18,10 @@ export function statements(db: DatabaseSync) {
       on conflict (platform, account, external_id) where external_id is not null do nothing`),
     updateTicket: db.prepare(`
       update tickets set title = ?, description = ?, category = ?, priority = ?, status = ?, user_id = ?, user_email = ?,
-        metadata = ?, sent_updated_at = ?, sender_said = ?, updated_at = ?, resolved_at = ?, unsaid = ? where id = ?`),
+        metadata = ?, sent_updated_at = ?, sender_said = ?, updated_at = ?, resolved_at = ?, unsaid = ?,
+        merged_into = ?, merged_at = ?, own_status = ? where id = ?`),
     ticketById: db.prepare('select * from tickets where id = ?'),
+    mergedInto: db.prepare(MERGED_INTO),
     ticketByIdentity: db.prepare('select * from tickets where platform = ? and account = ? and external_id = ?'),
     insertJob: db.prepare('insert into jobs (kind, ticket_id, run_at) values (?, ?, ?)'),
     insertTracedJob: db.prepare('insert into jobs (kind, ticket_id, run_at, payload) values (?, ?, ?, ?)'),

@@ -11,6 +11,7 @@ export function sqliteTables(sql: Statements, ids: { ticket: number; delivery: n
     nextTicket: () => ids.ticket + 1,
     nextDelivery: () => ids.delivery + 1,
     ticketById: (id) => rowOrNone(sql.ticketById.get(id)),
+    mergedInto: (id) => sql.mergedInto.all(id).map((row) => Number(row['id'])),
     ticketByIdentity: (platform, account, externalId) =>
       rowOrNone(sql.ticketByIdentity.get(platform, account, externalId)),
     insertTicket: (ticket, draft, { deliveryId, fingerprint, unsaid }) => {
@@ -40,6 +41,9 @@ export function sqliteTables(sql: Statements, ids: { ticket: number; delivery: n
         ticket.updatedAt,
         ticket.resolvedAt,
         unsaid,
+        ticket.merged?.into ?? null,
+        ticket.merged?.at ?? null,
+        ticket.merged?.status ?? null,
         ticket.id,
       )
     },

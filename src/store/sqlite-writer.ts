@@ -107,8 +107,8 @@ export function createWriter(db: DatabaseSync) {
     transaction(() => sql.probe.run(now, bytes))
   }
 
-  const { change, decide, judge } = rules
-  return { commit, changes: { change, decide, judge, saveVectors, saveSetting }, remap, prune, probe }
+  const { change, merge, unmerge, decide, judge } = rules
+  return { commit, changes: { change, merge, unmerge, decide, judge, saveVectors, saveSetting }, remap, prune, probe }
 }
 
 /** Full, failing, read-only or damaged: no other submission would fare better. Primary result codes of SQLite. */

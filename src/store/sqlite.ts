@@ -24,6 +24,7 @@ import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
 import { type Change, createWriter, isDiskFault, type Written } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
+import type { MergeResult } from './merges.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission, Witness } from './store.ts'
 import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissions.ts'
@@ -111,6 +112,11 @@ export async function openSqliteStore(options: {
       }
     }
 
+    const told = (result: MergeResult | null) => {
+      witness?.publish({ deliveries: [], tickets: result?.changed ?? [] })
+      return result?.ticket ?? null
+    }
+
     const commits = createGroupCommit<Submission | Change, Written>({
       commit: async (group) => {
         const from = performance.now()
@@ -144,6 +150,7 @@ export async function openSqliteStore(options: {
       ticket: (id) => reader.ticket(id),
       heldTicket: (id) => reader.heldTicket(id),
       tickets: (query) => reader.tickets(query),
+      mergedInto: (id) => reader.mergedInto(id),
       timeline: (id) => reader.timeline(id),
       deliveries: (query) => reader.deliveries(query),
       delivery: (id) => reader.delivery(id),
@@ -163,6 +170,10 @@ export async function openSqliteStore(options: {
         if (ticket !== null) witness?.publish({ deliveries: [], tickets: [id] })
         return ticket
       },
+      mergeTicket: async (id, into, actor) =>
+        told(await change(() => writer.changes.merge(id, into, { at: Date.now(), actor }))),
+      unmergeTicket: async (id, actor) =>
+        told(await change(() => writer.changes.unmerge(id, { at: Date.now(), actor }))),
       remap: async (remaps, actor) => {
         const changed = await durably(() => writer.remap(remaps, { at: Date.now(), actor }))
         witness?.publish({ deliveries: [], tickets: remaps.map(({ ticketId }) => ticketId) })

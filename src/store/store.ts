@@ -69,6 +69,8 @@ export type Settlement = {
   replayed: boolean
   /** The sender used an idempotency key again with another body: nothing was stored but the refused delivery. */
   keyReused: boolean
+  /** Tickets that were told of it, because what it changed is merged into them. */
+  relayedTo?: readonly number[]
 }
 
 /** What became of a submission, durable by the time it is handed out. */
@@ -84,6 +86,8 @@ export type TicketQuery = {
   platform?: string | undefined
   /** Words that all have to occur. */
   q?: string | undefined
+  /** Only those that are merged into another, or only those that stand for themselves. */
+  merged?: boolean | undefined
   /** Only tickets with a smaller id: where the page before ended. */
   before?: number | undefined
   limit: number
@@ -117,7 +121,9 @@ type TicketReader = {
   ticket: (id: number) => Promise<Ticket | null>
   /** Newest first, one more than `limit` when there is a next page. */
   tickets: (query: TicketQuery) => Promise<Ticket[]>
-  /** A ticket with what its sender last said of the fields that a person changed since. */
+  /** The tickets that are merged into this one, in order. */
+  mergedInto: (id: number) => Promise<number[]>
+  /** A ticket as it is apart from being merged, with what its sender last said of the fields that a person changed since. */
   heldTicket: (id: number) => Promise<Stored | null>
   /** Tickets whose timelines grew after this entry, the first `limit` entries of them, and the last entry looked at. */
   changedSince: (entry: number, limit: number) => Promise<{ tickets: number[]; last: number }>
@@ -342,6 +348,13 @@ export type Store = TicketReader &
     submit: (submission: Submission) => Promise<Receipt>
     /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
     changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>
+    /**
+     * Merges a ticket into another, which stands for it until it is un-merged: it is closed, and both timelines say so. Null
+     * when there is no such ticket. Rejects with AppError `conflict` where it cannot be (core/merged.ts).
+     */
+    mergeTicket: (id: number, into: number, actor: string) => Promise<Ticket | null>
+    /** Gives it back the status that its sender and people gave it. Null when there is no such ticket. */
+    unmergeTicket: (id: number, actor: string) => Promise<Ticket | null>
     /** Lays these differences over their tickets, all or none; returns how many tickets that changed. */
     remap: (remaps: readonly Remap[], actor: string) => Promise<number>
     /**

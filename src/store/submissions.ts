@@ -3,7 +3,7 @@ import { createChain, type Head, type Verdict } from './chain.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Changes, Item, NewDelivery, Receipt, Settlement, Submission } from './store.ts'
 import type { Tables } from './tables.ts'
-import { createTickets } from './tickets.ts'
+import { createTickets, type Upserted } from './tickets.ts'
 
 /**
  * What one submission of a group came to, or why this one alone could not be stored. `facts` are what its receipt is to
@@ -54,7 +54,7 @@ export function createRules(tables: Tables, head: Head) {
     })
     if (result.outcome !== 'created') chain.amend(deliveryId, { ...result, status: 200 })
     const { outcome, ticketId, answer, replayed } = result
-    return { deliveryId, outcome, ticketId, answer, replayed, keyReused: false }
+    return { deliveryId, outcome, ticketId, answer, replayed, keyReused: false, ...relayed([result]) }
   }
 
   /**
@@ -113,7 +113,8 @@ export function createRules(tables: Tables, head: Head) {
         ? tickets.upsert(submission.draft, arrival)
         : tickets.playAgain(ticketId, submission.draft, { ...arrival, origin })
     chain.amend(deliveryId, { ...result, status: 200 })
-    return { deliveryId, outcome: result.outcome, ticketId: result.ticketId, answer: result.answer, ...ONCE }
+    const { outcome, answer } = result
+    return { deliveryId, outcome, ticketId: result.ticketId, answer, ...ONCE, ...relayed([result]) }
   }
 
   function submitBatch(
@@ -125,15 +126,18 @@ export function createRules(tables: Tables, head: Head) {
     const created: { index: number; ticket_id: number; title: string }[] = []
     const failed: { index: number; error: string }[] = []
     const ignored: { index: number; reason: string }[] = []
+    const done: Upserted[] = []
     items.forEach((item, index) => {
       if ('error' in item) return failed.push({ index, error: item.error })
       if ('ignored' in item) return ignored.push({ index, reason: item.ignored })
       const arrival = { deliveryId, delivery, fingerprint: item.fingerprint }
       const known = before?.made.get(index)
-      const { ticketId, title, reason } =
+      const result =
         before === null || known === undefined
           ? tickets.upsert(item.draft, arrival)
           : tickets.playAgain(known, item.draft, { ...arrival, origin: before.origin })
+      done.push(result)
+      const { ticketId, title, reason } = result
       if (ticketId === null) return ignored.push({ index, reason: reason ?? '' })
       return created.push({ index, ticket_id: ticketId, title })
     })
@@ -147,7 +151,7 @@ export function createRules(tables: Tables, head: Head) {
     const outcome = created.length > 0 ? 'created' : failed.length > 0 ? 'rejected' : 'ignored'
     const reason = failed.length > 0 ? `${failed.length} of ${items.length} items failed` : null
     chain.amend(deliveryId, { outcome, status: 200, reason, ticketId: null, answer })
-    return { deliveryId, outcome, ticketId: null, answer, replayed: false, keyReused: false }
+    return { deliveryId, outcome, ticketId: null, answer, ...ONCE, ...relayed(done) }
   }
 
   function record(delivery: NewDelivery, verdict: Verdict): number {
@@ -156,12 +160,18 @@ export function createRules(tables: Tables, head: Head) {
     return id
   }
 
-  const { change, decide, judge, remap } = tickets
-  return { settle, change, decide, judge, remap }
+  const { change, decide, judge, remap, merge, unmerge } = tickets
+  return { settle, change, decide, judge, remap, merge, unmerge }
 }
 
 const NO_TICKET = { reason: null, ticketId: null, answer: null }
 const ONCE = { replayed: false, keyReused: false }
+
+/** The tickets that were told of what came for those that are merged into them; seldom any. */
+function relayed(results: readonly Upserted[]): Pick<Settlement, 'relayedTo'> {
+  const told = results.flatMap(({ relayedTo }) => relayedTo ?? [])
+  return told.length === 0 ? {} : { relayedTo: told }
+}
 
 /** The tickets that a batch was answered with, by their place in it. */
 export function ticketsIn(answer: string | null): [index: number, ticketId: number][] {
@@ -211,8 +221,8 @@ export function changesOf(settled: readonly Settled[]): Changes {
   const receipts = settled.flatMap((one) => ('receipt' in one ? one.receipt : []))
   return {
     deliveries: receipts.map(({ deliveryId }) => deliveryId),
-    tickets: receipts.flatMap(({ ticketId, answer }) =>
-      ticketId === null ? ticketsIn(answer).map(([, id]) => id) : ticketId,
+    tickets: receipts.flatMap(({ ticketId, answer, relayedTo = [] }) =>
+      (ticketId === null ? ticketsIn(answer).map(([, id]) => id) : [ticketId]).concat(relayedTo),
     ),
   }
 }

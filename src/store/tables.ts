@@ -35,6 +35,8 @@ export type Tables = {
   nextTicket: () => number
   nextDelivery: () => number
   ticketById: (id: number) => TicketRow | undefined
+  /** Those that are merged into this one, in order. */
+  mergedInto: (id: number) => readonly number[]
   ticketByIdentity: (platform: string, account: string, externalId: string) => TicketRow | undefined
   /** False when there is one of this identity. */
   insertTicket: (

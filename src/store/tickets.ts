@@ -9,9 +9,12 @@ import {
   type Stored,
   type StoredDraft,
 } from '../core/merge.ts'
+import { fail } from '../core/errors.ts'
+import { asMerged } from '../core/merged.ts'
 import { type NewDecision, TRIAGE_FIELDS, type TriageField } from '../core/decision.ts'
 import { applyRemap, type Remap } from '../core/rederive.ts'
 import { type Comment, type FieldChange, type Ticket, type TicketChange, ticketJson } from '../core/ticket.ts'
+import { createMerges } from './merges.ts'
 import { storedOf, ticketOf, type TicketRow } from './rows.ts'
 import type { NewDelivery, Outcome } from './store.ts'
 import type { NewEntry, Tables, Verdict } from './tables.ts'
@@ -24,6 +27,8 @@ export type Upserted = {
   title: string
   answer: string
   replayed: boolean
+  /** The ticket that was told of it, where this one is merged into another. */
+  relayedTo: number | null
 }
 
 /** The delivery that a draft came with, and what tells it from another about the same ticket. */
@@ -31,6 +36,8 @@ export type Arrival = { deliveryId: number; delivery: NewDelivery; fingerprint: 
 
 /** What happens to tickets and their timelines. Each function runs within a transaction of its caller's. */
 export function createTickets(tables: Tables) {
+  const { merge, unmerge, relay } = createMerges(tables, { saveTicket, addEntry })
+
   /** The unique index on (platform, account, external id) says whether the ticket is new. */
   function upsert(draft: StoredDraft, arrival: Arrival): Upserted {
     const { deliveryId, delivery } = arrival
@@ -47,7 +54,7 @@ export function createTickets(tables: Tables) {
       const told = { changes: {}, kind: 'commented' as const, comment }
       addEntry({ ticketId, at: ticket.createdAt, actor: delivery.source, deliveryId, fingerprint: null, ...told })
     }
-    return { outcome: 'created', reason: null, ticketId, title, answer: ticketJson(ticket), replayed: false }
+    return { ...FIRST, outcome: 'created', reason: null, ticketId, title, answer: ticketJson(ticket) }
   }
 
   /** The ticket of this identity, which is there. */
@@ -78,7 +85,8 @@ export function createTickets(tables: Tables) {
     const earlier = earlierDelivery(row, draft, arrival)
     if (earlier !== undefined) {
       const answer = answerOf(tables.answer(earlier), ticketId)
-      return { outcome: 'duplicate', reason: `Repeats delivery ${earlier}`, ticketId, title, answer, replayed: true }
+      const reason = `Repeats delivery ${earlier}`
+      return { outcome: 'duplicate', reason, ticketId, title, answer, replayed: true, relayedTo: null }
     }
     const before = storedOf(row)
     const applied = applyDraft(before, draft, delivery.receivedAt)
@@ -96,12 +104,15 @@ export function createTickets(tables: Tables) {
     })
     const unsaid = withSaid(row.unsaid, draft)
     if (ticket !== before.ticket || unsaid !== row.unsaid) saveTicket(row, applied, unsaid)
+    const isChanged = kind !== 'outdated' && Object.keys(changes).length > 0
+    const isNews = comment !== null || kind === 'reopened' || isChanged
     return {
       ...verdictOf(applied, comment),
       ticketId,
       title: ticket.title,
-      answer: ticketJson(ticket),
+      answer: ticketJson(asMerged(ticket)),
       replayed: false,
+      relayedTo: isNews ? relay(ticket, { kind, comment, at: delivery.receivedAt, actor: delivery.source }) : null,
     }
   }
 
@@ -142,10 +153,15 @@ export function createTickets(tables: Tables) {
     return entry === undefined ? row.delivery_id : entry.deliveryId
   }
 
-  /** Applies a person's change; null when there is no such ticket. */
-  function change(id: number, to: TicketChange, { at, actor }: { at: number; actor: string }): Ticket | null {
+  /** Applies a person's change; null when there is no such ticket. A merged one stays closed: throws `conflict`. */
+  function change(id: number, asked: TicketChange, { at, actor }: { at: number; actor: string }): Ticket | null {
     const row = tables.ticketById(id)
     if (row === undefined) return null
+    const isMerged = row.merged_into !== null
+    if (isMerged && asked.status !== undefined && asked.status !== 'closed') {
+      fail('conflict', `Ticket ${id} is merged into ${row.merged_into}: change that one, or un-merge this one first`)
+    }
+    const to = isMerged ? { ...asked, status: undefined } : asked
     const before = storedOf(row)
     const { ticket, said, changes } = applyChange(before.ticket, before.said, to, at)
     for (const field of TRIAGE_FIELDS) {
@@ -155,12 +171,12 @@ export function createTickets(tables: Tables) {
     const unsaid = withSaid(row.unsaid, to)
     if (Object.keys(changes).length === 0) {
       if (unsaid !== row.unsaid) saveTicket(row, before, unsaid)
-      return ticket
+      return asMerged(ticket)
     }
     const entry = { at, actor, kind: 'updated' as const, deliveryId: null, fingerprint: null, comment: null }
     addEntry({ ticketId: id, changes, ...entry })
     saveTicket(row, { ...before, ticket, said }, unsaid)
-    return ticket
+    return asMerged(ticket)
   }
 
   /** Keeps a person's word on what a field is, and leaves the ticket as it is; false when there is no such ticket. */
@@ -229,14 +245,14 @@ export function createTickets(tables: Tables) {
 
   function saveTicket(before: TicketRow, stored: Stored, unsaid: number | null): void {
     tables.keepAnswer(before.delivery_id, ticketJson(ticketOf(before)))
-    tables.updateTicket(stored, unsaid)
+    tables.updateTicket({ ...stored, ticket: asMerged(stored.ticket) }, unsaid)
   }
 
   function addEntry(entry: Omit<NewEntry, 'commentKey'>): void {
     tables.addEntry({ ...entry, commentKey: commentKey(entry.comment) })
   }
 
-  return { upsert, playAgain, change, decide, judge, remap, answerOf }
+  return { upsert, playAgain, change, decide, judge, remap, merge, unmerge, answerOf }
 }
 
 /** The bits of what nobody has said. */
@@ -256,13 +272,15 @@ const LAST_RETRY_MS = 2 * 3_600_000
 /** Whether an event says no time: "resolved" may then be told in the same bytes a second time, and be meant. */
 const isTimeless = ({ event, sentUpdatedAt }: StoredDraft) => event !== null && sentUpdatedAt === null
 
+const FIRST = { replayed: false, relayedTo: null }
+
 const UNKNOWN_TICKET: Upserted = {
   outcome: 'ignored',
   reason: 'unknown_ticket',
   ticketId: null,
   title: '',
   answer: JSON.stringify({ status: 'ignored', reason: 'unknown_ticket' }),
-  replayed: false,
+  ...FIRST,
 }
 
 /** What an update came to in the audit log: words that are new count before fields that are. */

@@ -37,9 +37,10 @@ const TICKETS: Transferred = {
   name: 'tickets',
   key: 'id',
   columns: [
-    ...numbers('id', 'sent_updated_at', 'delivery_id', 'created_at', 'updated_at', 'resolved_at'),
+    ...numbers('id', 'sent_updated_at', 'delivery_id', 'created_at', 'updated_at', 'resolved_at', 'merged_into'),
+    ...numbers('merged_at'),
     ...texts('title', 'description', 'category', 'priority', 'status', 'user_id', 'user_email', 'metadata'),
-    ...texts('platform', 'account', 'external_id', 'identity', 'sender_said', 'fingerprint'),
+    ...texts('platform', 'account', 'external_id', 'identity', 'sender_said', 'fingerprint', 'own_status'),
     { name: 'unsaid', type: 'integer' },
     {
       name: 'words',

@@ -12,6 +12,8 @@ export type Document = {
   vector?: Float32Array | Int8Array | null
   /** Of a ticket, whether nobody has to do anything about it any more. */
   isSolved: boolean
+  /** Of a ticket that another one stands for: it is remembered, and that one is found instead. */
+  isMerged?: boolean
 }
 
 /** `score` from 0 to 1: half by words, half by meaning where both have a vector. */
@@ -42,6 +44,7 @@ type Entry = {
   kind: FoundKind
   id: number
   isSolved: boolean
+  isMerged: boolean
   /** Its words, and beside each how much it says here: flat, because every question walks through all of them. */
   words: Uint32Array
   weights: Float32Array
@@ -66,7 +69,7 @@ export function createFinder(capacity: number) {
   let rarity = new Float32Array(0)
   let isChanged = true
 
-  function add({ kind, id, text, vector, isSolved }: Document): void {
+  function add({ kind, id, text, vector, isSolved, isMerged = false }: Document): void {
     const known = entries.get(keyOf(kind, id))?.vector ?? null
     remove(kind, id)
     const terms = countsOf(text, wordOf)
@@ -76,6 +79,7 @@ export function createFinder(capacity: number) {
       kind,
       id,
       isSolved,
+      isMerged,
       words: Uint32Array.from(terms.keys()),
       weights: Float32Array.from(terms.values(), (count) => 1 + Math.log(count)),
       vector: small,
@@ -127,7 +131,7 @@ export function createFinder(capacity: number) {
     const norm = meaning === null ? 0 : Math.sqrt(dot(meaning, meaning))
     const found: Found[] = []
     for (const entry of entries.values()) {
-      if (kind !== undefined && entry.kind !== kind) continue
+      if (entry.isMerged || (kind !== undefined && entry.kind !== kind)) continue
       if (isSolved !== undefined && entry.isSolved !== isSolved) continue
       if (entry.kind === 'ticket' && entry.id === except) continue
       const lexical = length === 0 ? 0 : likeness(asked, length, entry)

@@ -16,6 +16,7 @@ export const documentOf = (ticket: Ticket, vector?: Document['vector']): Documen
   id: ticket.id,
   text: ticketText(ticket),
   isSolved: isResolved(ticket.status),
+  isMerged: ticket.merged !== null,
   ...(vector !== undefined && { vector }),
 })
 

@@ -130,6 +130,43 @@ describe('two nodes on one database', () => {
     expect(await number(url, 'select count(*) from tickets')).toBe(4)
   })
 
+  test('merge what crosses once, while updates for both come in', async () => {
+    const url = await postgres.database()
+    const [one, two] = [await open(url, 'one'), await open(url, 'two')]
+    for (let round = 0; round < 20; round += 1) {
+      const names = [`a${round}`, `b${round}`]
+      const [a = 0, b = 0] = (await Promise.all(names.map((externalId) => one.submit(ticket({ externalId }))))).map(
+        ({ ticketId }) => ticketId ?? 0,
+      )
+      const updates = names.flatMap((externalId) =>
+        [one, two].map((store) => store.submit(ticket({ externalId, title: 'changed' }))),
+      )
+      const merges = await Promise.allSettled([one.mergeTicket(a, b, 'ann'), two.mergeTicket(b, a, 'bob')])
+      expect(merges.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+      for (const receipt of await Promise.all(updates)) expect(receipt.outcome).toBe('updated')
+      expect([...(await one.mergedInto(a)), ...(await one.mergedInto(b))]).toHaveLength(1)
+    }
+    // What comes for many merged ones at once, in any order, is told to each that stands for one, and no node waits for ever.
+    const merged = (await one.tickets({ limit: 100, merged: true })).map(({ id, merged: by }) => ({
+      id,
+      into: by?.into,
+    }))
+    expect(merged).toHaveLength(20)
+    await Promise.all(
+      [one, two].flatMap((store) =>
+        Array.from({ length: 20 }, (_, round) => [`a${round}`, `b${round}`])
+          .flat()
+          .map((externalId) => store.submit(ticket({ externalId, title: `${externalId} again` }, { source: 'late' }))),
+      ),
+    )
+    for (const { into = 0 } of merged) {
+      const told = ((await two.timeline(into)) ?? []).filter(
+        ({ kind, actor }) => kind === 'relayed' && actor === 'late',
+      )
+      expect(told).toHaveLength(1)
+    }
+  })
+
   test('change one ticket at once, and both changes are there', async () => {
     const url = await postgres.database()
     const [one, two] = [await open(url, 'one'), await open(url, 'two')]
@@ -415,6 +452,7 @@ describe('the database', () => {
     await store.submit(ticket({ externalId: `id-${email}` }))
     await store.submit(ticket({ externalId: '4', title: 'Joann', description: 'joann.secret@person.example' }))
     await store.changeTicket(own ?? 0, { status: 'open' }, 'api')
+    await store.mergeTicket(own ?? 0, other ?? 0, 'api')
     const erase = (isDry: boolean) =>
       erasePostgresPerson(url, { email: email.toUpperCase(), isDry, actor: 'test', now: 1, onProgress: () => {} })
     const counted = await erase(true)
@@ -422,7 +460,10 @@ describe('the database', () => {
     // Joann's address holds it, and stays.
     expect(await erase(false)).toEqual({ ...counted, left: { tickets: 1 } })
     expect(await erase(false)).toMatchObject({ tickets: 0, mentions: 0, deliveries: 0, timeline: 0 })
-    expect(await store.ticket(own ?? 0)).toMatchObject({ title: '[erased]', userEmail: null, status: 'open' })
+    expect(await store.ticket(own ?? 0)).toMatchObject({ title: '[erased]', userEmail: null, status: 'closed' })
+    // Which ticket stands for it is about nobody.
+    expect((await store.timeline(own ?? 0))?.at(-2)).toMatchObject({ changes: { merged_into: { to: other } } })
+    expect(await store.mergedInto(other ?? 0)).toEqual([own])
     expect((await store.timeline(own ?? 0))?.at(-1)).toMatchObject({ kind: 'erased', actor: 'test' })
     expect(await store.tickets({ limit: 9, q: 'rubber' })).toMatchObject([
       { id: other, description: 'Ask [erased] about rubber' },

@@ -7,6 +7,7 @@ import { storePath } from '../../src/store/sqlite-files.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { startPostgres, type TestPostgres } from '../postgres.ts'
 import { temporaryDirectory } from '../server.ts'
+import { mergeContract } from './merges.ts'
 import { type OpenSubject, storeContract } from './store.ts'
 import { triageContract } from './triage.ts'
 
@@ -49,6 +50,7 @@ const sqlite: OpenSubject = async ({ maxQueued = 10_000 } = {}) => {
 
 describe('store: sqlite', () => storeContract(sqlite))
 describe('triage: sqlite', () => triageContract(sqlite))
+describe('merges: sqlite', () => mergeContract(sqlite))
 
 describe('postgres', () => {
   let postgres: TestPostgres
@@ -112,4 +114,5 @@ describe('postgres', () => {
 
   describe('store', () => storeContract(open))
   describe('triage', () => triageContract(open))
+  describe('merges', () => mergeContract(open))
 })

@@ -59,6 +59,7 @@ beforeAll(async () => {
     delivery: delivery({ body: NO_TEXT }),
   })
   await store.submit({ kind: 'refusal', status: 401, reason: 'who?', delivery: delivery({ body: null }) })
+  await store.mergeTicket(5, 6, 'key:a')
   await store.triage.judge(3, 'priority', 'high', 'key:a')
   await store.triage.saveVectors('m', new Map([[4, Int8Array.of(1, -128, 127)]]))
   await store.triage.saveSetting('triage', '{"category":"set"}')
@@ -128,7 +129,8 @@ test('100,000 tickets with their deliveries move to the last byte, though the mo
   const db = new DatabaseSync(storePath(directory), { readOnly: true })
   for (const sql of [
     `select id, title, description, category, priority, status, user_id, user_email, metadata, platform, account,
-       external_id, sent_updated_at, sender_said, fingerprint, delivery_id, created_at, updated_at, resolved_at, unsaid
+       external_id, sent_updated_at, sender_said, fingerprint, delivery_id, created_at, updated_at, resolved_at, unsaid,
+       merged_into, merged_at, own_status
      from tickets order by id`,
     `select id, received_at, source, address, method, path, headers, body_size, body_sha256, request_id, platform,
        idempotency_key, outcome, status, reason, ticket_id, duration_us, answer, salt, link, seal, replay_of
@@ -158,6 +160,8 @@ test('the server goes on there where it was: numbers, keys, chain, search', asyn
   server = await startTestServer({ ...env(), TICKETFLOW_TRIAGE: 'off' })
   const answer = await get(`${server.url}/api/tickets/3`)
   expect(answer.json).toMatchObject({ title: 'Changed\u0001 "quoted" \\' })
+  expect((await get(`${server.url}/api/tickets/6`)).json).toMatchObject({ merged: [5] })
+  expect((await post(`${server.url}/api/tickets/5/unmerge`, {})).json).toMatchObject({ status: 'new' })
   const again = await post(server.webhook, bodyOf(77), { 'idempotency-key': 'key 77' })
   expect(again.headers.get('idempotency-replayed')).toBe('true')
   const made = await post(server.webhook, { title: 'New', description: 'after the move' })

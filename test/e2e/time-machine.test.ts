@@ -136,6 +136,21 @@ describe('applied, it', () => {
     await send({ ...sent, topic: 'Refunds' })
     expect((await ticket(made.id)).category).toBe('refunds')
   })
+
+  test('leaves a merged ticket merged; the status that the map makes counts when it is un-merged', async () => {
+    const { send, apply, simulate } = await source()
+    const [made, other] = [
+      (await send({ id: '1', title: 'a', description: 'b', state: 'pending' })).json,
+      (await send({ id: '2', title: 'c', description: 'd' })).json,
+    ]
+    await api('POST', `/api/tickets/${made.id}/merge`, { into: other.id })
+    expect((await simulate({ status: 'state' })).json.differences).toEqual([
+      { ticket_id: made.id, changes: { status: { from: 'new', to: 'pending' } }, kept: [] },
+    ])
+    await apply({ status: 'state' })
+    expect(await ticket(made.id)).toMatchObject({ status: 'closed', merged_into: other.id })
+    expect((await api('POST', `/api/tickets/${made.id}/unmerge`)).json).toMatchObject({ status: 'pending' })
+  })
 })
 
 test('ticketflow simulate shows the difference and, asked to, makes it', async () => {

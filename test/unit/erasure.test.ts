@@ -132,6 +132,7 @@ const ticket: Ticket = {
   createdAt: 1,
   updatedAt: 2,
   resolvedAt: null,
+  merged: null,
 }
 
 test('of a ticket of the person stays that it was there, how it was sorted and which it is', () => {

@@ -92,3 +92,15 @@ test('words of any script are words', () => {
   expect(finder.find({ text: 'プリンター', vector: null, limit: 5 })).toMatchObject([{ id: 1 }])
   expect(finder.find({ text: 'drucker', vector: null, limit: 5 })).toMatchObject([{ id: 2 }])
 })
+
+test('a ticket that is merged into another is not found, and is again, by meaning too, when it is un-merged', () => {
+  const finder = createFinder(100)
+  finder.add(ticket(1, 'printer smokes', { vector: unit(1, 0) }))
+  const ask = () => finder.find({ text: 'printer smokes', vector: unit(1, 0), limit: 5 })
+  const [before] = ask()
+  const { vector: _, ...told } = ticket(1, 'printer smokes')
+  finder.add({ ...told, isMerged: true, isSolved: true })
+  expect(ask()).toEqual([])
+  finder.add({ ...told, isMerged: false })
+  expect(ask()).toEqual([before])
+})

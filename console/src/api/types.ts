@@ -1,6 +1,6 @@
 // What the API answers with, as the console reads it. Words come from src/core, as types alone.
 import type { Priority } from '../../../src/core/priority.ts'
-import type { EventKind, Status, TimelineEntry as CoreEntry } from '../../../src/core/ticket.ts'
+import type { Status, TimelineEntry as CoreEntry } from '../../../src/core/ticket.ts'
 
 export type { Priority, Status }
 
@@ -33,11 +33,15 @@ export type Ticket = {
   created_at: string
   updated_at: string
   resolved_at: string | null
+  /** Only where it is merged: the ticket that stands for it; null where an event says that it is not. */
+  merged_into?: number | null
+  /** Only where it stands for others. */
+  merged?: number[]
   triage?: Triage | null
 }
 
 /** A ticket as a list has it and an event tells it: without what only its own page shows. */
-export type ListedTicket = Omit<Ticket, 'description' | 'ticket_metadata' | 'triage'> & {
+export type ListedTicket = Omit<Ticket, 'description' | 'ticket_metadata' | 'merged' | 'triage'> & {
   platform: string | null
   external_id: string | null
   /** How its description begins; an event does not say. */
@@ -48,17 +52,18 @@ const EXCERPT = 200
 const word = (value: unknown) => (typeof value === 'string' ? value : null)
 
 export function listed(ticket: Ticket): ListedTicket {
-  const { description, ticket_metadata: metadata, triage: _, ...rest } = ticket
+  const { description, ticket_metadata: metadata, merged_into: into = null, ...more } = ticket
+  const { merged: _merged, triage: _triage, ...rest } = more
   const { platform, external_id: externalId } = metadata
-  return { ...rest, platform: word(platform), external_id: word(externalId), excerpt: description.slice(0, EXCERPT) }
+  const excerpt = description.slice(0, EXCERPT)
+  return { ...rest, platform: word(platform), external_id: word(externalId), merged_into: into, excerpt }
 }
 
 export type TicketPage = { tickets: Ticket[]; next: string | null }
 
 export type TicketChange = { status?: Status; priority?: Priority; category?: string }
 
-export type TimelineEntry = Pick<CoreEntry, 'actor' | 'changes' | 'comment'> & {
-  kind: EventKind | 'outdated' | 'remapped' | 'erased'
+export type TimelineEntry = Pick<CoreEntry, 'kind' | 'actor' | 'changes' | 'comment'> & {
   at: string
   delivery_id: number | null
 }

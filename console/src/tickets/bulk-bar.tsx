@@ -7,6 +7,7 @@ import { Field, Input } from '../parts/field.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { Menu, MenuItem } from '../parts/menu.tsx'
 import type { Progress } from './bulk.ts'
+import { MergeDialog } from './merge-dialog.tsx'
 
 type Words = { doing: string; done: string }
 
@@ -19,6 +20,8 @@ export function BulkBar({
   progress,
   mayWrite,
   onApply,
+  proposed,
+  onMerge,
   onSelectAll,
   onClear,
 }: {
@@ -27,10 +30,14 @@ export function BulkBar({
   progress: Progress | null
   mayWrite: boolean
   onApply: (change: TicketChange, words: Words) => void
+  /** Which ticket is proposed to merge them into. */
+  proposed: number | ''
+  onMerge: (into: number) => void
   onSelectAll: () => void
   onClear: () => void
 }) {
   const [isNaming, setIsNaming] = useState(false)
+  const [isMerging, setIsMerging] = useState(false)
   const [category, setCategory] = useState('')
   const isBusy = progress !== null || !mayWrite
   return (
@@ -70,6 +77,9 @@ export function BulkBar({
           <Button size="sm" disabled={isBusy} onClick={() => setIsNaming(true)}>
             Category
           </Button>
+          <Button size="sm" disabled={isBusy} onClick={() => setIsMerging(true)}>
+            Merge
+          </Button>
           {count < loaded && (
             <Button size="sm" look="quiet" onClick={onSelectAll}>
               Select all {loaded.toLocaleString('en')} loaded
@@ -79,6 +89,14 @@ export function BulkBar({
             Clear
           </Button>
         </>
+      )}
+      {isMerging && (
+        <MergeDialog
+          what={count === 1 ? '1 ticket' : `${count} tickets`}
+          proposed={proposed}
+          onMerge={onMerge}
+          onClose={() => setIsMerging(false)}
+        />
       )}
       <Dialog title={`Category of ${count} tickets`} open={isNaming} onClose={() => setIsNaming(false)}>
         <form

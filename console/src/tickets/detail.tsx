@@ -20,6 +20,9 @@ import { Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
 import { patchTicket } from './bulk.ts'
+import { MergeDialog } from './merge-dialog.tsx'
+import { useMerging } from './merging.ts'
+import { MergeState } from './merge-state.tsx'
 import { Metadata } from './metadata.tsx'
 import type { TicketSearch } from './search.ts'
 import { Timeline } from './timeline.tsx'
@@ -55,16 +58,24 @@ export function Detail({
     const isThis = kind === 'ticket' && (data as ListedTicket).id === id
     if (isThis || kind === 'more') void client.invalidateQueries({ queryKey: ['ticket', id] })
   })
+  const take = (ticket: Ticket) => {
+    client.setQueryData<Ticket>(['ticket', ticket.id], (old) => ({ ...ticket, triage: old?.triage ?? null }))
+    onChanged(listed(ticket))
+    void client.invalidateQueries({ queryKey: ['ticket'] })
+  }
+  const heading = useRef<HTMLHeadingElement>(null)
+  // The button that was pressed is gone then.
+  const merging = useMerging((ticket) => {
+    take(ticket)
+    heading.current?.focus()
+  })
+  /** Which ticket is proposed to merge this one into; '' for none, null while nobody asks. */
+  const [into, setInto] = useState<number | '' | null>(null)
   const change = useMutation({
     mutationFn: (what: TicketChange) => patchTicket(id, what),
-    onSuccess: (ticket) => {
-      client.setQueryData<Ticket>(['ticket', id], (old) => ({ ...old, ...ticket }))
-      onChanged(listed(ticket))
-      void client.invalidateQueries({ queryKey: ['ticket', id] })
-    },
+    onSuccess: take,
     onError: (error) => say({ tone: 'bad', text: error.message }),
   })
-  const heading = useRef<HTMLHeadingElement>(null)
   const isThere = found.data !== undefined
   // Who opened it by a click or Enter reads on here; who walks the list with j and k stays in the list.
   useEffect(() => {
@@ -73,10 +84,11 @@ export function Detail({
   }, [isThere])
 
   const ticket = found.data
+  const isLocked = !mayWrite || change.isPending || merging.isPending
   const entries = history.data?.timeline
   return (
     <article aria-label={`Ticket ${id}`} className="flex min-h-0 min-w-0 flex-1 flex-col">
-      <header className="flex min-h-14 items-center gap-1 border-b border-line bg-pane px-2 md:px-4">
+      <header className="flex min-h-14 flex-wrap items-center gap-1 border-b border-line bg-pane px-2 py-1 md:px-4">
         <Button look="quiet" size="icon" aria-label="Back to the list" title="Back to the list (Esc)" onClick={onClose}>
           <Icon name="back" />
         </Button>
@@ -85,13 +97,18 @@ export function Detail({
         <Copy text={location.origin + location.pathname} what="link" label="Link" />
         <span className="ml-auto" />
         {ticket && <Origin ticket={ticket} />}
-        {ticket && mayWrite && (
-          <Button
-            disabled={change.isPending}
-            onClick={() => change.mutate({ status: ticket.status === 'closed' ? 'open' : 'closed' })}
-          >
-            {ticket.status === 'closed' ? 'Reopen' : 'Close'}
-          </Button>
+        {ticket && mayWrite && !ticket.merged_into && (
+          <>
+            <Button look="quiet" disabled={isLocked} onClick={() => setInto('')}>
+              Merge
+            </Button>
+            <Button
+              disabled={isLocked}
+              onClick={() => change.mutate({ status: ticket.status === 'closed' ? 'open' : 'closed' })}
+            >
+              {ticket.status === 'closed' ? 'Reopen' : 'Close'}
+            </Button>
+          </>
         )}
       </header>
       <div className="min-h-0 flex-1 overflow-auto">
@@ -107,24 +124,34 @@ export function Detail({
                 {senderOf(ticket)} · <Time at={ticket.created_at} />
               </p>
             </div>
-            <Fields ticket={ticket} isLocked={!mayWrite || change.isPending} onChange={change.mutate} />
+            <MergeState ticket={ticket} search={search} isLocked={isLocked} onUnmerge={merging.unmerge} />
+            <Fields ticket={ticket} isLocked={isLocked} onChange={change.mutate} />
             <Description text={ticket.description} />
             <TriageCard
               ticket={ticket}
               search={search}
-              isLocked={!mayWrite || change.isPending}
+              isLocked={isLocked}
               onAccept={change.mutate}
+              onMerge={setInto}
             />
             <section aria-label="Timeline" className="flex flex-col gap-3">
               <h3 className="font-semibold">Timeline</h3>
               {history.isPending && <Loading rows={2} height={32} />}
               {history.isError && <Failed error={history.error} retry={() => void history.refetch()} />}
-              {entries && <Timeline entries={entries} />}
+              {entries && <Timeline entries={entries} search={search} />}
             </section>
             <Metadata metadata={ticket.ticket_metadata} />
           </div>
         )}
       </div>
+      {into !== null && (
+        <MergeDialog
+          what={`#${id}`}
+          proposed={into}
+          onMerge={(target) => merging.merge(id, target)}
+          onClose={() => setInto(null)}
+        />
+      )}
     </article>
   )
 }
@@ -170,7 +197,7 @@ function Fields({
         Status
         <Select
           value={ticket.status}
-          disabled={isLocked}
+          disabled={isLocked || Boolean(ticket.merged_into)}
           onChange={(event) => onChange({ status: event.target.value as Ticket['status'] })}
         >
           {STATUSES.map((status) => (

@@ -176,6 +176,8 @@ export function TicketsPage() {
               progress={bulk.progress}
               mayWrite={mayWrite}
               onApply={(change, words) => void bulk.apply(targets(), change, words)}
+              proposed={oldestOf(targets())}
+              onMerge={(into) => void bulk.merge(targets(), into)}
               onSelectAll={selectAll}
               onClear={clear}
             />
@@ -206,6 +208,9 @@ export function TicketsPage() {
     </div>
   )
 }
+
+/** The one that the others probably repeat; '' where there is nothing to choose from. */
+const oldestOf = (tickets: { id: number }[]) => (tickets.length < 2 ? '' : Math.min(...tickets.map(({ id }) => id)))
 
 const counted = (loaded: number, isMore: boolean) => `${loaded.toLocaleString('en')}${isMore ? '+' : ''}`
 

@@ -2,7 +2,7 @@ import { memo } from 'react'
 
 import { query } from '../api/client.ts'
 import type { ListedTicket } from '../api/types.ts'
-import { StatusBadge } from '../parts/badge.tsx'
+import { Badge, StatusBadge } from '../parts/badge.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { PriorityMark } from '../parts/priority.tsx'
 import { Time } from '../parts/time.tsx'
@@ -59,6 +59,7 @@ export const Row = memo(function Row(props: RowProps) {
       <span className="max-w-40 truncate">{error}</span>
     </span>
   )
+  const state = ticket.merged_into ? <Badge>merged</Badge> : <StatusBadge status={ticket.status} />
   const look = isOpen ? 'bg-accent-soft' : isSelected ? 'bg-raised' : 'hover:bg-raised'
   if (!isWide) {
     return (
@@ -71,7 +72,7 @@ export const Row = memo(function Row(props: RowProps) {
           </div>
           <div className="flex items-center gap-2 text-xs text-muted">
             <PriorityMark priority={ticket.priority} />
-            <StatusBadge status={ticket.status} />
+            {state}
             <span className="truncate">
               #{ticket.id}
               {platform && ` · ${platform}`} · {ticket.category}
@@ -94,9 +95,7 @@ export const Row = memo(function Row(props: RowProps) {
       {fault}
       <span className="hidden w-28 shrink-0 truncate text-sm text-muted lg:block">{ticket.category}</span>
       <span className="hidden w-28 shrink-0 truncate text-sm text-muted xl:block">{platform}</span>
-      <span className="w-20 shrink-0">
-        <StatusBadge status={ticket.status} />
-      </span>
+      <span className="w-20 shrink-0">{state}</span>
       <Time at={ticket.created_at} className="relative z-10 w-16 shrink-0 text-right text-sm text-muted" />
     </div>
   )

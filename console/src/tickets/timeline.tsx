@@ -2,6 +2,8 @@ import type { TimelineEntry } from '../api/types.ts'
 import { Badge } from '../parts/badge.tsx'
 import { Time } from '../parts/time.tsx'
 import { DeliveryLink } from './delivery-link.tsx'
+import type { TicketSearch } from './search.ts'
+import { TicketLink } from './ticket-link.tsx'
 
 const WORDS = {
   created: 'Created',
@@ -13,12 +15,19 @@ const WORDS = {
   outdated: 'An older change came late, and changed nothing',
   remapped: 'Another field map was applied',
   erased: 'Personal data was erased',
-} as const
+  triaged: 'Set by triage',
+  merged: 'Merged',
+  unmerged: 'Un-merged',
+  relayed: 'Something came for a merged ticket',
+} as const satisfies Record<TimelineEntry['kind'], string>
+
+/** Said in the heading, with links. */
+const POINTERS = new Set(['merged_into', 'merged', 'relayed'])
 
 const VALUE_CHARS = 120
 
 /** What happened, oldest first. */
-export function Timeline({ entries }: { entries: TimelineEntry[] }) {
+export function Timeline({ entries, search }: { entries: TimelineEntry[]; search: TicketSearch }) {
   return (
     <ol className="flex flex-col gap-4 border-l border-line pl-4">
       {entries.map((entry, index) => (
@@ -27,7 +36,9 @@ export function Timeline({ entries }: { entries: TimelineEntry[] }) {
         <li key={index} className="relative flex flex-col gap-1">
           <span aria-hidden="true" className="absolute top-1.5 -left-[1.3rem] size-2 rounded-full bg-line-strong" />
           <p className="flex flex-wrap gap-x-2 text-sm text-muted">
-            <span className="font-medium text-ink">{WORDS[entry.kind] ?? entry.kind}</span>
+            <span className="font-medium text-ink">
+              <Heading entry={entry} search={search} />
+            </span>
             <span>by {entry.comment?.author ?? entry.actor}</span>
             <Time at={entry.at} />
             {entry.delivery_id !== null && <DeliveryLink id={entry.delivery_id} />}
@@ -45,8 +56,23 @@ export function Timeline({ entries }: { entries: TimelineEntry[] }) {
   )
 }
 
+function Heading({ entry: { kind, changes }, search }: { entry: TimelineEntry; search: TicketSearch }) {
+  const link = (id: unknown) => <TicketLink id={Number(id)} search={search} />
+  const { merged_into: into, merged, relayed } = changes
+  if (into) return into.to === null ? <>Un-merged from {link(into.from)}</> : <>Merged into {link(into.to)}</>
+  if (merged)
+    return merged.to === null ? <>{link(merged.from)} was un-merged</> : <>{link(merged.to)} was merged into this</>
+  if (!relayed) return WORDS[kind] ?? kind
+  const told = relayed.to as { ticket: number; kind: TimelineEntry['kind'] } // the store's own words
+  return (
+    <>
+      On {link(told.ticket)}, which is merged into this: {WORDS[told.kind]}
+    </>
+  )
+}
+
 function Changes({ changes }: { changes: TimelineEntry['changes'] }) {
-  const fields = Object.entries(changes)
+  const fields = Object.entries(changes).filter(([field]) => !POINTERS.has(field))
   if (fields.length === 0) return null
   return (
     <ul className="flex flex-col gap-0.5 text-sm">

@@ -1,4 +1,4 @@
-import { Link } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
 
 import { PRIORITIES, type Priority, type Ticket, type TicketChange } from '../api/types.ts'
 import { Badge } from '../parts/badge.tsx'
@@ -6,6 +6,7 @@ import { Button } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Icon } from '../parts/icon.tsx'
 import type { TicketSearch } from './search.ts'
+import { TicketLink } from './ticket-link.tsx'
 import { bySource, readTriage, type Suggested } from './triage.ts'
 
 /** What triage suggests, how sure it is, and one click to take it. */
@@ -14,11 +15,13 @@ export function TriageCard({
   search,
   isLocked,
   onAccept,
+  onMerge,
 }: {
   ticket: Ticket
   search: TicketSearch
   isLocked: boolean
   onAccept: (change: TicketChange) => void
+  onMerge: (into: number) => void
 }) {
   const triage = readTriage(ticket.triage)
   if (triage === null) {
@@ -63,7 +66,20 @@ export function TriageCard({
           {note}
         </p>
       ))}
-      <Related title="Probably the same as" tickets={triage.duplicatesOf} search={search} />
+      <Related
+        title="Probably the same as"
+        tickets={triage.duplicatesOf}
+        search={search}
+        action={(id) =>
+          ticket.merged_into ? (
+            id === ticket.merged_into && <Badge>merged into it</Badge>
+          ) : (
+            <Button size="sm" className="ml-auto" disabled={isLocked} onClick={() => onMerge(id)}>
+              Merge into #{id}
+            </Button>
+          )
+        }
+      />
       <Related title="Similar tickets" tickets={triage.similar} search={search} />
       {triage.draftReply && (
         <div className="flex flex-col gap-1">
@@ -122,10 +138,12 @@ function Related({
   title,
   tickets,
   search,
+  action = () => null,
 }: {
   title: string
   tickets: { id: number; title: string | null; similarity: number | null }[]
   search: TicketSearch
+  action?: (id: number) => ReactNode
 }) {
   if (tickets.length === 0) return null
   return (
@@ -134,15 +152,9 @@ function Related({
       <ul className="flex flex-col text-sm">
         {tickets.map(({ id, title: name, similarity }) => (
           <li key={id} className="flex items-baseline gap-2">
-            <Link
-              to="/tickets/$ticketId"
-              params={{ ticketId: String(id) }}
-              search={search}
-              className="min-w-0 truncate py-0.5 text-accent hover:underline"
-            >
-              #{id} {name}
-            </Link>
+            <TicketLink id={id} title={name} search={search} />
             {similarity !== null && <span className="text-muted tabular-nums">{Math.round(similarity * 100)} %</span>}
+            {action(id)}
           </li>
         ))}
       </ul>
