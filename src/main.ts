@@ -28,7 +28,9 @@ import { openStore } from './store/open.ts'
 import type { KeyStore } from './store/store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
+import { createChunker } from './triage/chunker.ts'
 import { openTriage } from './triaging.ts'
+import { createLibrary } from './work/library.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { version } from './version.ts'
 import { createBus } from './work/events.ts'
@@ -135,12 +137,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
     })
     const triage = await openTriage(config, { store, log, traces })
+    const chunker = createChunker()
     const feed = createFeed({ store, bus, onError: (error) => log.error({ err: error }, 'changes could not be read') })
     const app = await createApp({
       store,
       intake,
       gate,
       registry: createRegistry({ store: store.sourceStore, platforms, vault }),
+      library: createLibrary({ store: store.articleStore, chunker }),
       triage: triage.service,
       timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       silence,
@@ -220,6 +224,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         await gate.close()
         await drained
         await triage.close()
+        await chunker.close()
         await silence.close()
         await store.close()
         await traces?.close()

@@ -2,8 +2,10 @@ import { z } from 'zod'
 
 import { Category, Decision, isPriority, TRIAGE_FIELDS, TriageSettings } from '../core/decision.ts'
 import { fail } from '../core/errors.ts'
+import { excerptOf } from '../core/excerpt.ts'
 import { STATUSES } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
+import { articlesOf, type FoundArticle } from '../work/found-articles.ts'
 import type { Triage } from '../work/triage.ts'
 import type { App } from './fastify.ts'
 import { Errors, Id } from './schemas.ts'
@@ -14,8 +16,21 @@ const Similar = z
   .object({ id: z.int(), title: z.string(), status: z.enum(STATUSES), score: z.number().min(0).max(1) })
   .meta({ id: 'SimilarTicket' })
 
-/** As GET /api/tickets/:id shows it: with the tickets that it names as they are called now. */
-export const ShownTriage = Decision.extend({ similar: z.array(Similar) }).meta({ id: 'ShownTriage' })
+const SimilarArticle = z
+  .object({
+    id: z.int(),
+    title: z.string(),
+    source: z.string().nullable().describe('Where it comes from'),
+    excerpt: z.string().describe('Of the piece that is nearest'),
+    score: z.number().min(0).max(1),
+  })
+  .meta({ id: 'SimilarArticle' })
+
+/** As GET /api/tickets/:id shows it: with the tickets and articles that it names as they are called now. */
+export const ShownTriage = Decision.extend({
+  similar: z.array(Similar),
+  articles: z.array(SimilarArticle).describe('Articles that are about the same'),
+}).meta({ id: 'ShownTriage' })
 
 const Feedback = z
   .strictObject({
@@ -53,12 +68,24 @@ const State = z.object({
   notes: z.array(z.string()).describe('What does not work, a sentence each'),
 })
 
-/** Fills in what the tickets that a decision names are called now; those that are gone are left out. */
+/** Fills in what the tickets and articles that a decision names are called now; those that are gone are left out. */
 export async function shownTriage(store: Store, json: string): Promise<string> {
-  if (!json.includes('"similar":[{')) return json
   const decision = JSON.parse(json) as Decision // the store's own
-  return JSON.stringify({ ...decision, similar: await titled(store, decision.similar) })
+  const near = (decision.articles ?? []).map(({ chunk, score }) => ({ id: chunk, score }))
+  const [similar, articles] = await Promise.all([
+    titled(store, decision.similar),
+    articlesOf(store.articleStore, near, near.length),
+  ])
+  return JSON.stringify({ ...decision, similar, articles: articles.map(shownArticle) })
 }
+
+const shownArticle = ({ id, title, source, score, chunk }: FoundArticle) => ({
+  id,
+  title,
+  source,
+  excerpt: excerptOf(chunk.text),
+  score,
+})
 
 async function titled(store: Store, similar: Decision['similar']) {
   const tickets = await Promise.all(similar.map(({ id }) => store.ticket(id)))
@@ -78,7 +105,7 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
     {
       schema: {
         tags,
-        summary: 'Tickets like this one, the nearest first, by words and by meaning',
+        summary: 'Tickets like this one, and articles about the same, the nearest first, by words and by meaning',
         params: Id,
         querystring: z.object({
           limit: z.coerce.number<string>().int().min(1).max(50).default(5),
@@ -87,13 +114,17 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
             .optional()
             .describe('Only those that are resolved or closed, or only others'),
         }),
-        response: { 200: z.object({ similar: z.array(Similar) }), ...Errors },
+        response: {
+          200: z.object({ similar: z.array(Similar), articles: z.array(SimilarArticle) }),
+          ...Errors,
+        },
       },
     },
     async ({ params: { id }, query: { limit, solved } }) => {
       const ticket = (await store.ticket(id)) ?? fail('not_found', `No ticket ${id}`)
       const isSolved = solved === undefined ? undefined : solved === 'true'
-      return { similar: await titled(store, await triage.similar(ticket, { limit, isSolved })) }
+      const { tickets, articles } = await triage.similar(ticket, { limit, isSolved })
+      return { similar: await titled(store, tickets), articles: articles.map(shownArticle) }
     },
   )
 

@@ -1,4 +1,5 @@
 import type { Hours } from '../core/activity.ts'
+import type { Article, Chunk, NewArticle, WholeArticle } from '../core/article.ts'
 import type { AuditEntry, Checkpoint } from '../core/audit.ts'
 import type { AccuracyRow, NewDecision, TriageField } from '../core/decision.ts'
 import type { ApiKey } from '../core/key.ts'
@@ -246,6 +247,54 @@ export type TriageStore = TriageReader & {
   saveSetting: (name: string, value: string) => Promise<void>
 }
 
+export type ArticleQuery = {
+  /** Words that all have to occur. */
+  q?: string | undefined
+  /** Only articles with a smaller id: where the page before ended. */
+  before?: number | undefined
+  limit: number
+}
+
+/** Which text an article has at the moment. */
+export type ArticleVersion = { id: number; sha256: string }
+
+/** A piece of an article, with its meaning where that was made by the model that is asked for. */
+export type StoredChunk = Chunk & { id: number; vector: Int8Array | null }
+
+/** A piece with the article that it is of. */
+export type FoundChunk = Chunk & { id: number; articleId: number; title: string; source: string | null }
+
+/** What is asked about articles. */
+export type ArticleReader = {
+  /** Newest first, one more than `limit` when there is a next page. */
+  articles: (query: ArticleQuery) => Promise<Article[]>
+  article: (id: number) => Promise<WholeArticle | null>
+  /** The number of the article that comes from there. */
+  articleFrom: (source: string) => Promise<number | null>
+  versions: () => Promise<ArticleVersion[]>
+  /** All pieces of an article, in their order. */
+  chunks: (articleId: number, model: string | null) => Promise<StoredChunk[]>
+  /** Those of these that are still there, in any order. */
+  foundChunks: (ids: readonly number[]) => Promise<FoundChunk[]>
+}
+
+/** The knowledge base, which another process may change at any time. Article and pieces commit together or not at all. */
+export type ArticleStore = ArticleReader & {
+  /**
+   * Makes an article, or replaces the one that `id` names or that comes from the same source; null when `id` names none.
+   * Throws AppError `conflict` when there are too many.
+   */
+  saveArticle: (
+    article: NewArticle,
+    by: { at: number; id?: number },
+  ) => Promise<{ id: number; outcome: 'created' | 'updated' | 'unchanged' } | null>
+  removeArticle: (id: number) => Promise<boolean>
+  /** Of pieces by number; those that are gone are passed over. */
+  saveChunkVectors: (model: string, vectors: ReadonlyMap<number, Int8Array>) => Promise<void>
+  /** As onKeysChanged. */
+  onArticlesChanged: (listener: () => void) => () => void
+}
+
 /** When sources are heard, for whoever has to know that one fell silent (core/silence.ts). */
 export type RhythmStore = {
   /** When the newest delivery of each was received that was not refused, ms; no entry where there is none of late. */
@@ -278,7 +327,13 @@ type StoreFigures = {
  */
 export type Store = TicketReader &
   DeliveryReader &
-  AuditReader & { keyStore: KeyStore; sourceStore: SourceStore; rhythmStore: RhythmStore; triage: TriageStore } & {
+  AuditReader & {
+    keyStore: KeyStore
+    sourceStore: SourceStore
+    rhythmStore: RhythmStore
+    articleStore: ArticleStore
+    triage: TriageStore
+  } & {
     submit: (submission: Submission) => Promise<Receipt>
     /** `actor` is who did it, for the timeline. Null when there is no such ticket. */
     changeTicket: (id: number, change: TicketChange, actor: string) => Promise<Ticket | null>

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import type { ArticleStore, StoredChunk } from '../store/store.ts'
+import type { Engine } from '../triage/engine.ts'
+import { type Document, quantised } from '../triage/finder.ts'
+
+/** Also without news: the engine may have been started again, or its embedder works again. */
+const POLL_MS = 10_000
+const RETRY_MS = 1_000
+/** Pieces whose meaning is asked for at once: the engine answers nobody else meanwhile, about 15 ms each. */
+const AT_A_TIME = 8
+
+type Known = { sha256: string; chunks: number[]; isWhole: boolean }
+
+/**
+ * Keeps the engine's memory of articles, also of those that another node or the command line changes. A piece whose
+ * meaning is not known yet is asked for it once, and the answer kept for every node and the next start.
+ */
+export function startShelf(deps: {
+  store: ArticleStore
+  engine: Pick<Engine, 'index' | 'forget' | 'embed' | 'state'>
+  onError: (error: unknown) => void
+}): { close: () => Promise<void> } {
+  const { store, engine, onError } = deps
+  const closing = new AbortController()
+  const known = new Map<number, Known>()
+  let restarts = -1
+  let isNews = true
+  let wake = Promise.withResolvers<void>()
+  const unsubscribe = store.onArticlesChanged(() => {
+    isNews = true
+    wake.resolve()
+  })
+  const running = run()
+
+  async function run(): Promise<void> {
+    while (!closing.signal.aborted) {
+      wake = Promise.withResolvers()
+      try {
+        await look()
+      } catch (error) {
+        isNews = true
+        if (!closing.signal.aborted) onError(error)
+      }
+      // What failed, or came meanwhile, is not left until the next news.
+      await Promise.race([wake.promise, sleep(isNews ? RETRY_MS : POLL_MS, undefined, { ref: false })])
+    }
+  }
+
+  async function look(): Promise<void> {
+    const state = await engine.state()
+    // A thread that was started again has forgotten everything.
+    if (state.restarts !== restarts) known.clear()
+    else if (!isNews) return mend(state.embedder)
+    restarts = state.restarts
+    isNews = false
+    const versions = await store.versions()
+    const there = new Set(versions.map(({ id }) => id))
+    for (const id of known.keys()) if (!there.has(id)) await forget(id)
+    for (const { id, sha256 } of versions) {
+      if (closing.signal.aborted) return
+      if (known.get(id)?.sha256 === sha256) continue
+      await forget(id)
+      await read(id, sha256, state.embedder)
+    }
+  }
+
+  async function forget(id: number): Promise<void> {
+    const chunks = known.get(id)?.chunks ?? []
+    known.delete(id)
+    if (chunks.length > 0) await engine.forget('chunk', chunks)
+  }
+
+  async function read(id: number, sha256: string, embedder: string | null): Promise<void> {
+    const chunks = await store.chunks(id, embedder)
+    // By their words at once, by their meaning as soon as it is known.
+    await engine.index(chunks.map((chunk) => documentOf(chunk)))
+    known.set(id, { sha256, chunks: chunks.map((chunk) => chunk.id), isWhole: true })
+    const missing = chunks.filter(({ vector }) => vector === null)
+    if (embedder === null || missing.length === 0) return
+    const isWhole = await understand(missing, embedder)
+    known.set(id, { sha256, chunks: chunks.map((chunk) => chunk.id), isWhole })
+  }
+
+  /** Whether the embedder had a word on all of them, be it that it does not know their language. */
+  async function understand(chunks: readonly StoredChunk[], embedder: string): Promise<boolean> {
+    for (let from = 0; from < chunks.length && !closing.signal.aborted; from += AT_A_TIME) {
+      const some = chunks.slice(from, from + AT_A_TIME)
+      const vectors = await engine.embed(some.map(textOf))
+      const made = some.flatMap((chunk, at) => {
+        const vector = vectors[at]
+        return vector ? [{ ...chunk, vector: quantised(vector) }] : []
+      })
+      if (made.length < some.length && (await engine.state()).problem !== null) return false
+      await store.saveChunkVectors(embedder, new Map(made.map(({ id, vector }) => [id, vector])))
+      await engine.index(made.map(documentOf))
+    }
+    return true
+  }
+
+  /** What an embedder that failed left undone, until it fails again. */
+  async function mend(embedder: string | null): Promise<void> {
+    for (const [id, { sha256, isWhole }] of known) {
+      if (isWhole || closing.signal.aborted) continue
+      await read(id, sha256, embedder)
+      if (known.get(id)?.isWhole === false) return
+    }
+  }
+
+  return {
+    close: async () => {
+      unsubscribe()
+      closing.abort()
+      wake.resolve()
+      await running
+    },
+  }
+}
+
+const textOf = ({ heading, text }: Pick<StoredChunk, 'heading' | 'text'>): string => `${heading}\n${text}`
+
+const documentOf = (chunk: StoredChunk): Document => ({
+  kind: 'chunk',
+  id: chunk.id,
+  text: textOf(chunk),
+  isSolved: true,
+  vector: chunk.vector,
+})
