@@ -9,7 +9,7 @@ import {
   SOURCE_LIMIT,
 } from '../core/article.ts'
 import { TITLE_LIMIT } from '../core/text.ts'
-import type { Library } from '../work/library.ts'
+import type { Library, Saved } from '../work/library.ts'
 import type { App } from './fastify.ts'
 import { Errors, Id, page } from './schemas.ts'
 
@@ -59,22 +59,26 @@ const Listed = z
   })
   .meta({ id: 'Article' })
 const Whole = Listed.extend({ body: z.string() }).meta({ id: 'ArticleWithBody' })
-const Saved = Listed.extend({ outcome: z.enum(['created', 'updated', 'unchanged']) }).meta({ id: 'SavedArticle' })
+const SavedArticle = Listed.extend({ outcome: z.enum(['created', 'updated', 'unchanged']) }).meta({
+  id: 'SavedArticle',
+})
 
-export const shownArticle = ({ sha256: _, createdAt, updatedAt, ...article }: Article) => ({
-  ...article,
+export const shownArticle = ({ id, source, title, format, labels, size, createdAt, updatedAt }: Article) => ({
+  id,
+  source,
+  title,
+  format,
+  labels,
+  size,
   created_at: new Date(createdAt).toISOString(),
   updated_at: new Date(updatedAt).toISOString(),
 })
 
+const shownSaved = (article: Article, { outcome }: Saved) => ({ ...shownArticle(article), outcome })
+
 /** The knowledge base: what is written down so that it need not be answered twice. */
 export const articleRoutes = (library: Library) => async (app: App) => {
   const tags = ['articles']
-
-  async function saved({ id, outcome }: Awaited<ReturnType<Library['add']>>) {
-    const { body: _, ...article } = await library.find(id)
-    return { ...shownArticle(article), outcome }
-  }
 
   app.get(
     '/articles',
@@ -105,8 +109,8 @@ export const articleRoutes = (library: Library) => async (app: App) => {
     '/articles/:id',
     { schema: { tags, summary: 'One article', params: Id, response: { 200: Whole, ...Errors } } },
     async ({ params: { id } }) => {
-      const { body, ...article } = await library.find(id)
-      return { ...shownArticle(article), body }
+      const article = await library.find(id)
+      return { ...shownArticle(article), body: article.body }
     },
   )
 
@@ -117,13 +121,13 @@ export const articleRoutes = (library: Library) => async (app: App) => {
         tags,
         summary: 'Add an article, or replace the one of the same source',
         body: NewArticle,
-        response: { 200: Saved, 201: Saved, ...Errors },
+        response: { 200: SavedArticle, 201: SavedArticle, ...Errors },
       },
     },
     async ({ body: { source = null, title = null, ...given } }, reply) => {
       const made = await library.add({ ...given, source, title }, Date.now())
       if (made.outcome === 'created') reply.code(201).header('location', `/api/articles/${made.id}`)
-      return saved(made)
+      return shownSaved(await library.find(made.id), made)
     },
   )
 
@@ -135,10 +139,13 @@ export const articleRoutes = (library: Library) => async (app: App) => {
         summary: 'Change an article: what is given is set, all else stays',
         params: Id,
         body: Change,
-        response: { 200: Saved, ...Errors },
+        response: { 200: SavedArticle, ...Errors },
       },
     },
-    async ({ params: { id }, body }) => saved(await library.change(id, body, Date.now())),
+    async ({ params: { id }, body }) => {
+      const made = await library.change(id, body, Date.now())
+      return shownSaved(await library.find(id), made)
+    },
   )
 
   app.delete(

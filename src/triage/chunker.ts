@@ -28,16 +28,6 @@ export function createChunker({ timeLimitMs = TIME_LIMIT_MS }: { timeLimitMs?: n
   let line: Promise<unknown> = Promise.resolve()
   let waiting = 0
 
-  function start(): Worker {
-    const made = new Worker(new URL(import.meta.url), {
-      name: 'chunker',
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
-    })
-    // It is not what keeps a process running.
-    made.unref()
-    return made
-  }
-
   function cut(article: Call): Promise<Chunk[]> {
     worker ??= start()
     const asked = worker
@@ -76,6 +66,16 @@ export function createChunker({ timeLimitMs = TIME_LIMIT_MS }: { timeLimitMs?: n
     },
     close: async () => void (await worker?.terminate()),
   }
+}
+
+function start(): Worker {
+  const made = new Worker(new URL(import.meta.url), {
+    name: 'chunker',
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+  })
+  // It is not what keeps a process running.
+  made.unref()
+  return made
 }
 
 if (!isMainThread && parentPort !== null) serve(parentPort)

@@ -174,12 +174,12 @@ export async function startTriage(deps: {
     return { tickets: found.filter(isNear), articles }
   }
 
-  async function asked(question: Omit<Question, 'kind' | 'vector'>, least?: number) {
+  async function nearestTo(question: Omit<Question, 'kind' | 'vector'>, least?: number) {
     const [vector = null] = await engine.embed([question.text])
     const { tickets, articles } = await near({ ...question, vector }, least)
     return {
       tickets: tickets.map(({ id, score }) => ({ id, score: rounded(score) })),
-      articles: articles.map((article) => ({ ...article, score: rounded(article.score) })),
+      articles: articles.map((article) => Object.assign(article, { score: rounded(article.score) })),
     }
   }
 
@@ -206,8 +206,8 @@ export async function startTriage(deps: {
   return {
     handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
     similar: (ticket, { limit, isSolved }) =>
-      asked({ text: ticketText(ticket), limit, except: ticket.id, ...(isSolved !== undefined && { isSolved }) }),
-    search: (text, limit) => asked({ text, limit }, LEAST_FOUND),
+      nearestTo({ text: ticketText(ticket), limit, except: ticket.id, ...(isSolved !== undefined && { isSolved }) }),
+    search: (text, limit) => nearestTo({ text, limit }, LEAST_FOUND),
     heard: () => learning?.heard(),
     configure: async (next) => {
       await store.triage.saveSetting(SETTING, JSON.stringify(next))
