@@ -45,6 +45,18 @@ export type Article = {
 
 export type WholeArticle = Article & { body: string }
 
+/** As the API and the command line show it. */
+export const shownArticle = ({ id, source, title, format, labels, size, createdAt, updatedAt }: Article) => ({
+  id,
+  source,
+  title,
+  format,
+  labels,
+  size,
+  created_at: new Date(createdAt).toISOString(),
+  updated_at: new Date(updatedAt).toISOString(),
+})
+
 export const articleHash = ({ title, format, labels, body }: ArticleText): string =>
   hash('sha256', JSON.stringify([title, format, labels, body]))
 

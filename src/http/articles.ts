@@ -6,6 +6,7 @@ import {
   ARTICLE_LIMIT,
   LABEL_LIMIT,
   LABELS_LIMIT,
+  shownArticle,
   SOURCE_LIMIT,
 } from '../core/article.ts'
 import { TITLE_LIMIT } from '../core/text.ts'
@@ -63,17 +64,6 @@ const SavedArticle = Listed.extend({ outcome: z.enum(['created', 'updated', 'unc
   id: 'SavedArticle',
 })
 
-export const shownArticle = ({ id, source, title, format, labels, size, createdAt, updatedAt }: Article) => ({
-  id,
-  source,
-  title,
-  format,
-  labels,
-  size,
-  created_at: new Date(createdAt).toISOString(),
-  updated_at: new Date(updatedAt).toISOString(),
-})
-
 const shownSaved = (article: Article, { outcome }: Saved) => ({ ...shownArticle(article), outcome })
 
 /** The knowledge base: what is written down so that it need not be answered twice. */
@@ -93,12 +83,17 @@ export const articleRoutes = (library: Library) => async (app: App) => {
             .transform((q) => q.trim() || undefined)
             .optional()
             .describe('Words that all occur; `word*` for a prefix'),
+          source: z.string().max(SOURCE_LIMIT).optional().describe('The one that comes from there, if there is one'),
           ...page,
         }),
         response: { 200: z.object({ articles: z.array(Listed), next: z.string().nullable() }), ...Errors },
       },
     },
-    async ({ query: { q, limit, cursor } }) => {
+    async ({ query: { q, source, limit, cursor } }) => {
+      if (source !== undefined) {
+        const id = await library.from(source)
+        return { articles: id === null ? [] : [shownArticle(await library.find(id))], next: null }
+      }
       const found = await library.list({ q, before: cursor, limit: limit + 1 })
       const articles = found.slice(0, limit)
       return { articles: articles.map(shownArticle), next: found.length > limit ? `${articles.at(-1)?.id}` : null }

@@ -5,7 +5,7 @@ const MOST_BYTES = 700_000
 const ASCII = /^[\0-\x7f]*$/
 
 /** Letters and digits, without what stands above or below them, in lower case. */
-export function cut(text: string): string[] {
+function cut(text: string): string[] {
   if (ASCII.test(text)) return text.toLowerCase().match(/[a-z0-9]+/g) ?? []
   const plain = text
     .normalize('NFKD')
