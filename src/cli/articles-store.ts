@@ -89,12 +89,13 @@ async function ofStore(): Promise<Articles> {
 function ofServer(options: ServerOptions): Articles {
   const api = createApi(options)
   return {
-    add: async ({ source, title, ...article }) =>
+    add: async ({ source, title, format, ...article }) =>
       Made.parse(
         await api.post('/api/articles', {
           ...article,
           ...(source !== null && { source }),
           ...(title !== null && { title }),
+          ...(format !== null && { format }),
         }),
       ),
     async *all(q) {

@@ -47,7 +47,7 @@ async function addFile(articles: Articles, path: string, labels: string[]): Prom
   const source = path.split(sep).join('/')
   try {
     const body = readFileSync(path, 'utf8')
-    return { source, ...(await articles.add({ source, title: null, format: formatOf(path) ?? 'text', labels, body })) }
+    return { source, ...(await articles.add({ source, title: null, format: null, labels, body })) }
   } catch (error) {
     // One bad file is not to keep out the others; a store or server that is not there is.
     if (!(error instanceof AppError) || error.code === 'unavailable') throw error

@@ -31,7 +31,7 @@ const NewArticle = z
       .optional()
       .describe('Where it comes from, a path or an address; the same one again replaces the article'),
     title: fields.title.optional().describe('What it calls itself where none is given: its first heading, its file'),
-    format: fields.format.default('markdown'),
+    format: fields.format.optional().describe('By the ending of its source unless given, else markdown'),
     labels: fields.labels.default([]),
     body: fields.body,
   })
@@ -119,8 +119,8 @@ export const articleRoutes = (library: Library) => async (app: App) => {
         response: { 200: SavedArticle, 201: SavedArticle, ...Errors },
       },
     },
-    async ({ body: { source = null, title = null, ...given } }, reply) => {
-      const made = await library.add({ ...given, source, title }, Date.now())
+    async ({ body: { source = null, title = null, format = null, ...given } }, reply) => {
+      const made = await library.add({ ...given, source, title, format }, Date.now())
       if (made.outcome === 'created') reply.code(201).header('location', `/api/articles/${made.id}`)
       return shownSaved(await library.find(made.id), made)
     },

@@ -1,4 +1,4 @@
-import { ARTICLE_LIMIT, articleHash, type ArticleFormat, titleOf } from '../core/article.ts'
+import { ARTICLE_LIMIT, articleHash, type ArticleFormat, formatOf, titleOf } from '../core/article.ts'
 import { fail } from '../core/errors.ts'
 import { wellFormed } from '../core/text.ts'
 import type { ArticleStore } from '../store/store.ts'
@@ -8,7 +8,8 @@ import type { Chunker } from '../triage/chunker.ts'
 export type GivenArticle = {
   source: string | null
   title: string | null
-  format: ArticleFormat
+  /** By the ending of its source unless given, else Markdown. */
+  format: ArticleFormat | null
   labels: readonly string[]
   body: string
 }
@@ -24,8 +25,8 @@ export function createLibrary({ store, chunker }: { store: ArticleStore; chunker
     const body = wellFormed(given.body)
     if (body.trim() === '') fail('malformed', 'body: An article needs a text')
     if (body.length > ARTICLE_LIMIT) fail('malformed', `body: An article may be ${ARTICLE_LIMIT} characters long`)
-    const { format } = given
     const source = given.source === null ? null : wellFormed(given.source)
+    const format = given.format ?? formatOf(source ?? '') ?? 'markdown'
     const title = wellFormed(given.title?.trim() || titleOf({ body, format, source }))
     const text = { title, format, labels: [...new Set(given.labels.map(wellFormed))], body }
     const chunks = await chunker.chunks(text)

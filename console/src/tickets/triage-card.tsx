@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router'
+import { Fragment, type ReactNode } from 'react'
 
 import { PRIORITIES, type Priority, type Ticket, type TicketChange } from '../api/types.ts'
 import { Badge } from '../parts/badge.tsx'
@@ -6,7 +7,7 @@ import { Button } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Icon } from '../parts/icon.tsx'
 import type { TicketSearch } from './search.ts'
-import { bySource, readTriage, type Suggested } from './triage.ts'
+import { bySource, type CitedSource, readTriage, type Suggested } from './triage.ts'
 
 /** What triage suggests, how sure it is, and one click to take it. */
 export function TriageCard({
@@ -63,8 +64,9 @@ export function TriageCard({
           {note}
         </p>
       ))}
-      <Related title="Probably the same as" tickets={triage.duplicatesOf} search={search} />
-      <Related title="Similar tickets" tickets={triage.similar} search={search} />
+      <Related title="Probably the same as" kind="ticket" related={triage.duplicatesOf} search={search} />
+      <Related title="Similar tickets" kind="ticket" related={triage.similar} search={search} />
+      <Related title="Articles" kind="article" related={triage.articles} search={search} />
       {triage.draftReply && (
         <div className="flex flex-col gap-1">
           <div className="flex items-center justify-between">
@@ -73,7 +75,17 @@ export function TriageCard({
           </div>
           <p className="rounded-md bg-raised p-3 text-sm whitespace-pre-wrap wrap-anywhere">{triage.draftReply.text}</p>
           {triage.draftReply.sources.length > 0 && (
-            <p className="text-xs text-muted">From {triage.draftReply.sources.join(', ')}</p>
+            <p className="text-xs text-muted">
+              From{' '}
+              {triage.draftReply.sources.map((source, index) => (
+                <Fragment key={`${source.kind}${source.id}`}>
+                  {index > 0 && ', '}
+                  <To {...source} search={search} className="text-accent hover:underline">
+                    {source.kind} {source.id}
+                  </To>
+                </Fragment>
+              ))}
+            </p>
           )}
         </div>
       )}
@@ -120,32 +132,49 @@ function Suggestion({
 
 function Related({
   title,
-  tickets,
+  kind,
+  related,
   search,
 }: {
   title: string
-  tickets: { id: number; title: string | null; similarity: number | null }[]
+  kind: CitedSource['kind']
+  related: { id: number; title: string | null; similarity: number | null }[]
   search: TicketSearch
 }) {
-  if (tickets.length === 0) return null
+  if (related.length === 0) return null
   return (
     <div className="flex flex-col gap-1">
       <h4 className="text-sm font-medium">{title}</h4>
       <ul className="flex flex-col text-sm">
-        {tickets.map(({ id, title: name, similarity }) => (
+        {related.map(({ id, title: name, similarity }) => (
           <li key={id} className="flex items-baseline gap-2">
-            <Link
-              to="/tickets/$ticketId"
-              params={{ ticketId: String(id) }}
-              search={search}
-              className="min-w-0 truncate py-0.5 text-accent hover:underline"
-            >
-              #{id} {name}
-            </Link>
+            <To kind={kind} id={id} search={search} className="min-w-0 truncate py-0.5 text-accent hover:underline">
+              {kind === 'ticket' && `#${id} `}
+              {name}
+            </To>
             {similarity !== null && <span className="text-muted tabular-nums">{Math.round(similarity * 100)} %</span>}
           </li>
         ))}
       </ul>
     </div>
+  )
+}
+
+/** To a ticket, beside the list as it is, or to an article. */
+function To({
+  kind,
+  id,
+  search,
+  className,
+  children,
+}: CitedSource & { search: TicketSearch; className: string; children: ReactNode }) {
+  return kind === 'ticket' ? (
+    <Link to="/tickets/$ticketId" params={{ ticketId: String(id) }} search={search} className={className}>
+      {children}
+    </Link>
+  ) : (
+    <Link to="/articles/$articleId" params={{ articleId: String(id) }} search={{}} className={className}>
+      {children}
+    </Link>
   )
 }
