@@ -20,8 +20,9 @@ export function startShelf(deps: {
   store: ArticleStore
   engine: Pick<Engine, 'index' | 'forget' | 'embed' | 'state'>
   onError: (error: unknown) => void
+  pollMs?: number
 }): { close: () => Promise<void> } {
-  const { store, engine, onError } = deps
+  const { store, engine, onError, pollMs = POLL_MS } = deps
   const closing = new AbortController()
   const known = new Map<number, Known>()
   let restarts = -1
@@ -43,7 +44,7 @@ export function startShelf(deps: {
         if (!closing.signal.aborted) onError(error)
       }
       // What failed, or came meanwhile, is not left until the next news.
-      await Promise.race([wake.promise, sleep(isNews ? RETRY_MS : POLL_MS, undefined, { ref: false })])
+      await Promise.race([wake.promise, sleep(isNews ? RETRY_MS : pollMs, undefined, { ref: false })])
     }
   }
 
