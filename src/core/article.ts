@@ -92,8 +92,11 @@ function markdownTitle(body: string): string | null {
 }
 
 function htmlTitle(body: string): string | null {
-  const found = /<(h1|title)\b[^<>]{0,1000}>([^]{0,2000}?)<\/\1\s*>/i.exec(body)?.[2]
-  return found === undefined ? null : found.replaceAll(/<[^<>]*>/g, ' ').replaceAll(/&[a-z#\d]{1,10};/gi, ' ')
+  const opened = /<(?:h1|title)\b[^<>]{0,1000}>/i.exec(body)
+  if (opened === null) return null
+  const after = opened.index + opened[0].length
+  const [title = ''] = body.slice(after, after + 2000).split(/<\/(?:h1|title)\b/i, 1)
+  return title.replaceAll(/<[^<>]*>/g, ' ').replaceAll(/&[a-z#\d]{1,10};/gi, ' ')
 }
 
 /** `docs/reset-password.md` is about “reset password”. */

@@ -7,8 +7,8 @@ import { type Document, quantised } from '../triage/finder.ts'
 /** Also without news: the engine may have been started again, or its embedder works again. */
 const POLL_MS = 10_000
 const RETRY_MS = 1_000
-/** Pieces whose meaning is asked for at once: the engine answers nobody else meanwhile, about 15 ms each. */
-const AT_A_TIME = 8
+/** Pieces whose meaning is kept in one commit. They are asked for one by one: the engine answers nobody else meanwhile. */
+const AT_A_TIME = 16
 
 type Known = { sha256: string; chunks: number[]; isWhole: boolean }
 
@@ -87,11 +87,11 @@ export function startShelf(deps: {
   async function understand(chunks: readonly StoredChunk[], embedder: string): Promise<boolean> {
     for (let from = 0; from < chunks.length && !closing.signal.aborted; from += AT_A_TIME) {
       const some = chunks.slice(from, from + AT_A_TIME)
-      const vectors = await engine.embed(some.map(textOf))
-      const made = some.flatMap((chunk, at) => {
-        const vector = vectors[at]
-        return vector ? [{ ...chunk, vector: quantised(vector) }] : []
-      })
+      const made: (StoredChunk & { vector: Int8Array })[] = []
+      for (const chunk of some) {
+        const [vector] = await engine.embed([textOf(chunk)])
+        if (vector) made.push({ ...chunk, vector: quantised(vector) })
+      }
       if (made.length < some.length && (await engine.state()).problem !== null) return false
       await store.saveChunkVectors(embedder, new Map(made.map(({ id, vector }) => [id, vector])))
       await engine.index(made.map(documentOf))
