@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { articleHash, ARTICLES_LIMIT, formatOf, titleOf } from '../../src/core/article.ts'
+import { AppError } from '../../src/core/errors.ts'
 import { excerptOf } from '../../src/core/excerpt.ts'
 import { openSqliteArticles } from '../../src/store/sqlite-articles.ts'
 import { storePath } from '../../src/store/sqlite-files.ts'
@@ -12,6 +13,7 @@ import { erasePerson } from '../../src/store/sqlite-forget.ts'
 import { createChunker } from '../../src/triage/chunker.ts'
 import type { Document } from '../../src/triage/finder.ts'
 import { createLibrary } from '../../src/work/library.ts'
+import { search } from '../../src/work/search.ts'
 import { startShelf } from '../../src/work/shelf.ts'
 import { temporaryDirectory } from '../server.ts'
 
@@ -143,6 +145,21 @@ describe('with a store', () => {
     await expect.poll(() => told, { timeout: 5000 }).toBeGreaterThan(0)
     stop()
     expect(await erase(false)).toMatchObject({ articles: 0 })
+  })
+
+  test('a search goes on by words while the engine does not answer, and stops at any other fault', async () => {
+    const id = await add('The vpn drops.', { source: 'kb/vpn.txt' })
+    const failing = (error: Error) => ({ search: () => Promise.reject(error) })
+    const ask = (error: Error) =>
+      search(
+        { store: { ticket: async () => null, tickets: async () => [], articleStore: store }, triage: failing(error) },
+        { q: 'vpn', limit: 5 },
+      )
+    expect(await ask(new AppError('unavailable', 'The triage engine stopped'))).toEqual({
+      hits: [{ kind: 'article', id, title: 'T', excerpt: '', score: null, status: null, source: 'kb/vpn.txt' }],
+      note: 'The triage engine stopped: found by whole words alone',
+    })
+    await expect(ask(new TypeError('ours'))).rejects.toThrow('ours')
   })
 
   /** An engine as the shelf sees one, whose embedder can be taken away and whose thread can die. */
