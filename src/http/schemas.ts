@@ -180,7 +180,7 @@ export const Preview = z
 const scopes = z
   .array(z.enum(SCOPES))
   .min(1)
-  .describe('intake: send tickets; read; write: change tickets; admin: all of it, and keys')
+  .describe('intake: send tickets; read; write: change tickets and articles; admin: all of it, and keys')
 
 export const Key = z
   .object({

@@ -47,7 +47,7 @@ export function createPostgresArticles(
       const [row] = await ask(reading, 'select id from articles where source = $1', [source])
       return row === undefined ? null : Number(row['id'])
     },
-    versions: async () => (await ask(reading, 'select id, sha256 from articles')).map(versionOf),
+    versions: async () => (await ask(reading, 'select id, sha256 from articles order by id')).map(versionOf),
     chunks: async (articleId, model) =>
       (
         await ask(

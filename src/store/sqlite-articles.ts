@@ -27,7 +27,7 @@ export function articleQueries(db: DatabaseSync) {
     newest: db.prepare(`select ${ARTICLE} from articles where id < ? order by id desc limit ?`),
     article: db.prepare(`select ${ARTICLE}, body from articles where id = ?`),
     from: db.prepare('select id from articles where source = ?'),
-    versions: db.prepare('select id, sha256 from articles'),
+    versions: db.prepare('select id, sha256 from articles order by id'),
     chunks: db.prepare(`
       select id, heading, text, iif(model = ?2, vector, null) as vector from chunks where article_id = ?1 order by id`),
     chunk: db.prepare(`select ${FOUND_CHUNK} from chunks c join articles a on a.id = c.article_id where c.id = ?`),
