@@ -17,6 +17,7 @@ const Listed = z.object({
   format: z.enum(ARTICLE_FORMATS),
   labels: z.array(z.string()),
   size: z.number(),
+  excerpt: z.string(),
   created_at: z.string(),
   updated_at: z.string(),
 })

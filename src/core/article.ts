@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 
+import { excerptOf } from './excerpt.ts'
 import { clip, TITLE_LIMIT, wellFormed } from './text.ts'
 
 export const ARTICLE_FORMATS = ['markdown', 'html', 'text'] as const
@@ -36,6 +37,8 @@ export type Article = {
   labels: string[]
   /** Of the body, in UTF-16 units. */
   size: number
+  /** How its text begins, without markup. */
+  opening: string
   /** Of all that it says: another hash is another article. */
   sha256: string
   /** ms since the epoch */
@@ -46,13 +49,14 @@ export type Article = {
 export type WholeArticle = Article & { body: string }
 
 /** As the API and the command line show it. */
-export const shownArticle = ({ id, source, title, format, labels, size, createdAt, updatedAt }: Article) => ({
+export const shownArticle = ({ id, source, title, format, labels, size, opening, createdAt, updatedAt }: Article) => ({
   id,
   source,
   title,
   format,
   labels,
   size,
+  excerpt: excerptOf(opening),
   created_at: new Date(createdAt).toISOString(),
   updated_at: new Date(updatedAt).toISOString(),
 })

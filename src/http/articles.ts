@@ -55,6 +55,7 @@ const Listed = z
     format: z.enum(ARTICLE_FORMATS),
     labels: z.array(z.string()),
     size: z.int().describe('Characters of the body'),
+    excerpt: z.string().describe('How its text begins, without markup'),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })

@@ -18,7 +18,8 @@ import { type Asked, askedIn, wordsIn } from './words.ts'
 type Row = Record<string, unknown>
 
 /** The columns of articleOf. */
-export const ARTICLE = 'id, source, title, format, labels, sha256, size, created_at, updated_at'
+export const ARTICLE = `id, source, title, format, labels, sha256, size, created_at, updated_at,
+  (select substr(c.text, 1, 300) from chunks c where c.article_id = articles.id order by c.id limit 1) as opening`
 
 export const articleOf = (row: Row): Article => ({
   id: Number(row['id']),
@@ -28,6 +29,7 @@ export const articleOf = (row: Row): Article => ({
   labels: JSON.parse(String(row['labels'])) as string[], // written by the store alone
   size: Number(row['size']),
   sha256: String(row['sha256']),
+  opening: textOrNull(row['opening']) ?? '',
   createdAt: Number(row['created_at']),
   updatedAt: Number(row['updated_at']),
 })

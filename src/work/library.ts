@@ -50,7 +50,7 @@ export function createLibrary({ store, chunker }: { store: ArticleStore; chunker
     },
     find: async (id: number) => (await store.article(id)) ?? fail('not_found', `No article ${id}`),
     list: store.articles,
-    from: store.articleFrom,
+    from: (source: string) => store.articleFrom(wellFormed(source)),
     remove: async (id: number): Promise<void> => {
       if (!(await store.removeArticle(id))) fail('not_found', `No article ${id}`)
     },

@@ -56,7 +56,9 @@ async function holding({ store }: Deps, { q, limit }: Asked): Promise<Hit[]> {
   return Array.from({ length: limit }, (_, at) => {
     const [article, ticket] = [articles[at], tickets[at]]
     return [
-      ...(article === undefined ? [] : [{ ...hitOf('article', article), source: article.source }]),
+      ...(article === undefined
+        ? []
+        : [{ ...hitOf('article', article), excerpt: excerptOf(article.opening), source: article.source }]),
       ...(ticket === undefined ? [] : [ticketHit(ticket, q, null)]),
     ]
   }).flat()

@@ -47,6 +47,7 @@ export function articleContract(open: OpenSubject): void {
       body,
       sha256,
       size: body.length,
+      opening: 'Install the client.',
       createdAt: AT,
       updatedAt: AT,
     })

@@ -75,12 +75,12 @@ test(
 
     const list = async (query: string) => (await get(`${api}?${query}`)).json
     const page = await list('limit=1')
-    expect(page).toMatchObject({ articles: [{ title: 'Typed in', source: null }] })
+    expect(page).toMatchObject({ articles: [{ title: 'Typed in', source: null, excerpt: 'Anything.' }] })
     expect(page.articles[0]).not.toHaveProperty('body')
     expect(await list(`limit=1&cursor=${page.next}`)).toMatchObject({ articles: [{ id }], next: null })
     expect((await list('q=certificates+EXPIRE')).articles).toMatchObject([{ id }])
     expect((await list('source=docs/vpn.md')).articles).toMatchObject([{ id }])
-    expect((await list('source=elsewhere')).articles).toEqual([])
+    for (const none of ['elsewhere', '%00']) expect((await list(`source=${none}`)).articles).toEqual([])
 
     const change = (body: unknown) => ask(`${api}/${id}`, { method: 'PATCH', body })
     expect(await change({ title: 'VPN' })).toMatchObject({ status: 200, json: { title: 'VPN', outcome: 'updated' } })
@@ -245,7 +245,7 @@ describe('a search', () => {
       const { hits, note } = await search(at, 'vpn drops')
       expect(note).toContain('Triage is not on')
       expect(hits).toMatchObject([
-        { kind: 'article', id, score: null, source: 'docs/vpn.md' },
+        { kind: 'article', id, score: null, source: 'docs/vpn.md', excerpt: expect.stringMatching(/^When the vpn/) },
         { kind: 'ticket', id: ticket, score: null, excerpt: TICKET.description },
       ])
     },
@@ -328,6 +328,13 @@ test(
       await expect.poll(async () => (await similar(node, ticket))[0]?.id, { timeout: 60_000 }).toBe(id)
       expect((await search(node, 'vpn drops')).hits).toContainEqual(expect.objectContaining({ kind: 'article', id }))
     }
+    // What no text of the database can hold is asked for, and not there.
+    for (const path of ['articles?source=%00', 'articles?q=%00', 'search?q=%00x']) {
+      expect((await get(`${other.url}/api/${path}`)).status, path).toBe(200)
+    }
+    expect(await post(`${other.url}/api/articles`, { source: 'a\0', title: 'b\0', body: 'c\0' })).toMatchObject({
+      status: 201,
+    })
     const env = { DATABASE_URL: database, TICKETFLOW_DATA_DIR: one.dataDir }
     expect((await ticketflow(['articles', 'remove', 'docs/vpn.md'], env)).code).toBe(0)
     for (const node of [one, other]) {

@@ -160,7 +160,9 @@ describe('with a store', () => {
         { q: 'vpn', limit: 5 },
       )
     expect(await ask(new AppError('unavailable', 'The triage engine stopped'))).toEqual({
-      hits: [{ kind: 'article', id, title: 'T', excerpt: '', score: null, status: null, source: 'kb/vpn.txt' }],
+      hits: [
+        { kind: 'article', id, title: 'T', excerpt: 'The vpn drops.', score: null, status: null, source: 'kb/vpn.txt' },
+      ],
       note: 'The triage engine stopped: found by whole words alone',
     })
     await expect(ask(new TypeError('ours'))).rejects.toThrow('ours')
