@@ -16,6 +16,9 @@ export type Hit = {
   source: string | null
 }
 
+/** Somebody sits and waits: an embedder elsewhere may take longer than that. */
+const PATIENCE_MS = 4_000
+
 type Deps = { store: Pick<Store, 'ticket' | 'tickets' | 'articleStore'>; triage: Pick<Triage, 'search'> | null }
 type Asked = { q: string; limit: number }
 
@@ -31,8 +34,9 @@ export async function search(deps: Deps, asked: Asked): Promise<{ hits: Hit[]; n
 
 async function nearest({ store, triage }: Deps, { q, limit }: Asked): Promise<{ hits: Hit[]; note: string | null }> {
   if (triage === null) return { hits: [], note: 'Triage is not on: found by whole words alone' }
+  const patience = AbortSignal.timeout(PATIENCE_MS)
   try {
-    const near = await triage.search(q, limit)
+    const near = await triage.search(q, limit, patience)
     const found = await Promise.all(
       near.tickets.map(async ({ id, score }) => {
         const ticket = await store.ticket(id)
@@ -42,6 +46,7 @@ async function nearest({ store, triage }: Deps, { q, limit }: Asked): Promise<{ 
     const hits = [...found.flat(), ...near.articles.map((article) => articleHit(article, q))]
     return { hits: hits.toSorted((one, other) => (other.score ?? 0) - (one.score ?? 0)), note: null }
   } catch (error) {
+    if (patience.aborted) return { hits: [], note: 'Triage takes too long to answer: found by whole words alone' }
     if (!(error instanceof AppError)) throw error
     return { hits: [], note: `${error.message}: found by whole words alone` }
   }

@@ -8,7 +8,7 @@ import { type Document, quantised } from '../triage/finder.ts'
 const POLL_MS = 10_000
 const RETRY_MS = 1_000
 /** Pieces whose meaning is kept in one commit. They are asked for one by one: the engine answers nobody else meanwhile. */
-const AT_A_TIME = 16
+const AT_A_TIME = 8
 
 type Known = { sha256: string; chunks: number[]; isWhole: boolean }
 
@@ -49,12 +49,19 @@ export function startShelf(deps: {
   }
 
   async function look(): Promise<void> {
-    const state = await engine.state()
+    const { restarts: now, embedder } = await engine.state()
     // A thread that was started again has forgotten everything.
-    if (state.restarts !== restarts) known.clear()
-    else if (!isNews) return mend(state.embedder)
-    restarts = state.restarts
-    isNews = false
+    if (now !== restarts) known.clear()
+    if (now !== restarts || isNews) {
+      restarts = now
+      isNews = false
+      await follow(embedder)
+    }
+    if (embedder !== null) await understandAll(embedder)
+  }
+
+  /** What is there by its words, and by its meaning as far as that is known. */
+  async function follow(embedder: string | null): Promise<void> {
     const versions = await store.versions()
     const there = new Set(versions.map(({ id }) => id))
     for (const id of known.keys()) if (!there.has(id)) await forget(id)
@@ -62,7 +69,10 @@ export function startShelf(deps: {
       if (closing.signal.aborted) return
       if (known.get(id)?.sha256 === sha256) continue
       await forget(id)
-      await read(id, sha256, state.embedder)
+      const chunks = await store.chunks(id, embedder)
+      await engine.index(chunks.map(documentOf))
+      const isWhole = chunks.every(({ vector }) => vector !== null)
+      known.set(id, { sha256, chunks: chunks.map((chunk) => chunk.id), isWhole })
     }
   }
 
@@ -72,20 +82,21 @@ export function startShelf(deps: {
     if (chunks.length > 0) await engine.forget('chunk', chunks)
   }
 
-  async function read(id: number, sha256: string, embedder: string | null): Promise<void> {
-    const chunks = await store.chunks(id, embedder)
-    // By their words at once, by their meaning as soon as it is known.
-    await engine.index(chunks.map((chunk) => documentOf(chunk)))
-    known.set(id, { sha256, chunks: chunks.map((chunk) => chunk.id), isWhole: true })
-    const missing = chunks.filter(({ vector }) => vector === null)
-    if (embedder === null || missing.length === 0) return
-    const isWhole = await understand(missing, embedder)
-    known.set(id, { sha256, chunks: chunks.map((chunk) => chunk.id), isWhole })
+  /** Asks for the meanings that are missing, until there is news or the embedder fails; the next look goes on. */
+  async function understandAll(embedder: string): Promise<void> {
+    for (const [id, article] of known) {
+      if (article.isWhole) continue
+      const chunks = await store.chunks(id, embedder)
+      const missing = chunks.filter(({ vector }) => vector === null)
+      if (!(await understand(missing, embedder))) return
+      article.isWhole = true
+    }
   }
 
   /** Whether the embedder had a word on all of them, be it that it does not know their language. */
   async function understand(chunks: readonly StoredChunk[], embedder: string): Promise<boolean> {
-    for (let from = 0; from < chunks.length && !closing.signal.aborted; from += AT_A_TIME) {
+    for (let from = 0; from < chunks.length; from += AT_A_TIME) {
+      if (isNews || closing.signal.aborted) return false
       const some = chunks.slice(from, from + AT_A_TIME)
       const made: (StoredChunk & { vector: Int8Array })[] = []
       for (const chunk of some) {
@@ -97,15 +108,6 @@ export function startShelf(deps: {
       await engine.index(made.map(documentOf))
     }
     return true
-  }
-
-  /** What an embedder that failed left undone, until it fails again. */
-  async function mend(embedder: string | null): Promise<void> {
-    for (const [id, { sha256, isWhole }] of known) {
-      if (isWhole || closing.signal.aborted) continue
-      await read(id, sha256, embedder)
-      if (known.get(id)?.isWhole === false) return
-    }
   }
 
   return {

@@ -40,7 +40,11 @@ export type Triage = {
     options: { limit: number; isSolved?: boolean | undefined },
   ) => Promise<{ tickets: Decision['similar']; articles: FoundArticle[] }>
   /** Tickets and articles like a text, the nearest first. */
-  search: (text: string, limit: number) => Promise<{ tickets: Decision['similar']; articles: FoundArticle[] }>
+  search: (
+    text: string,
+    limit: number,
+    signal: AbortSignal,
+  ) => Promise<{ tickets: Decision['similar']; articles: FoundArticle[] }>
   /** Somebody said what a ticket is: triage learns soon. */
   heard: () => void
   configure: (settings: TriageSettings) => Promise<void>
@@ -174,8 +178,8 @@ export async function startTriage(deps: {
     return { tickets: found.filter(isNear), articles }
   }
 
-  async function nearestTo(question: Omit<Question, 'kind' | 'vector'>, least?: number) {
-    const [vector = null] = await engine.embed([question.text])
+  async function nearestTo(question: Omit<Question, 'kind' | 'vector'>, least?: number, signal?: AbortSignal) {
+    const [vector = null] = await engine.embed([question.text], signal)
     const { tickets, articles } = await near({ ...question, vector }, least)
     return {
       tickets: tickets.map(({ id, score }) => ({ id, score: rounded(score) })),
@@ -207,7 +211,7 @@ export async function startTriage(deps: {
     handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
     similar: (ticket, { limit, isSolved }) =>
       nearestTo({ text: ticketText(ticket), limit, except: ticket.id, ...(isSolved !== undefined && { isSolved }) }),
-    search: (text, limit) => nearestTo({ text, limit }, LEAST_FOUND),
+    search: (text, limit, signal) => nearestTo({ text, limit }, LEAST_FOUND, signal),
     heard: () => learning?.heard(),
     configure: async (next) => {
       await store.triage.saveSetting(SETTING, JSON.stringify(next))

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -166,6 +167,18 @@ describe('with a store', () => {
       note: 'The triage engine stopped: found by whole words alone',
     })
     await expect(ask(new TypeError('ours'))).rejects.toThrow('ours')
+
+    const silent = {
+      search: async (_q: string, _limit: number, signal: AbortSignal) => {
+        await once(signal, 'abort')
+        throw signal.reason
+      },
+    }
+    const { note } = await search(
+      { store: { ticket: async () => null, tickets: async () => [], articleStore: store }, triage: silent },
+      { q: 'vpn', limit: 5 },
+    )
+    expect(note).toContain('takes too long')
   })
 
   /** An engine as the shelf sees one, whose embedder can be taken away and whose thread can die. */
