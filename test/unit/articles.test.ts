@@ -183,7 +183,7 @@ describe('with a store', () => {
 
   /** An engine as the shelf sees one, whose embedder can be taken away and whose thread can die. */
   function engine() {
-    const state = { embedder: 'e' as string | null, problem: null as string | null, restarts: 0 }
+    const state = { embedder: 'e' as string | null, problem: null as string | null, restarts: 0, embedMs: 0 }
     const found = new Map<number, Document>()
     let embedded = 0
     return {
@@ -201,6 +201,7 @@ describe('with a store', () => {
       forget: async (_kind: string, ids: readonly number[]) => ids.forEach((id) => found.delete(id)),
       embed: async (texts: readonly string[]) => {
         if (state.problem !== null) return texts.map(() => null)
+        await delay(state.embedMs)
         const known = texts.filter((text) => !text.includes('日本'))
         embedded += known.length
         return texts.map((text) => (known.includes(text) ? Float32Array.of(1, text.length) : null))
@@ -260,4 +261,15 @@ describe('with a store', () => {
       await shelf.close()
     },
   )
+
+  test('an article that comes while many are read is found by its words at once', async () => {
+    const one = engine()
+    one.status.embedMs = 100
+    for (let made = 0; made < 50; made += 1) await add(`article ${made}`)
+    start(one)
+    await expect.poll(one.embedded).toBeGreaterThan(0)
+    await add('late')
+    await expect.poll(() => [...one.found.values()].map(({ text }) => text)).toContain('T\nlate')
+    expect(one.embedded()).toBeLessThan(40)
+  })
 })
