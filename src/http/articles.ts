@@ -12,7 +12,7 @@ import {
 import { TITLE_LIMIT } from '../core/text.ts'
 import type { Library, Saved } from '../work/library.ts'
 import type { App } from './fastify.ts'
-import { Errors, Id, page } from './schemas.ts'
+import { Errors, Id, page, words } from './schemas.ts'
 
 const fields = {
   title: z.string().trim().min(1).max(TITLE_LIMIT),
@@ -78,12 +78,7 @@ export const articleRoutes = (library: Library) => async (app: App) => {
         tags,
         summary: 'Articles, newest first, without their bodies',
         querystring: z.object({
-          q: z
-            .string()
-            .max(500)
-            .transform((q) => q.trim() || undefined)
-            .optional()
-            .describe('Words that all occur; `word*` for a prefix'),
+          q: words,
           source: z.string().max(SOURCE_LIMIT).optional().describe('The one that comes from there, if there is one'),
           ...page,
         }),

@@ -131,6 +131,14 @@ export const Errors = { '4xx': Refusal, '5xx': Refusal }
 
 export const Id = z.object({ id: z.coerce.number<string>().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 
+/** A search in a list. */
+export const words = z
+  .string()
+  .max(500)
+  .transform((q) => q.trim() || undefined)
+  .optional()
+  .describe('Words that all occur; `word*` for a prefix')
+
 const cursor = z
   .string()
   .regex(/^\d{1,15}$/, 'is not a cursor; take it from `next` of the page before')

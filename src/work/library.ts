@@ -1,6 +1,15 @@
-import { ARTICLE_LIMIT, articleHash, type ArticleFormat, formatOf, titleOf } from '../core/article.ts'
+import {
+  ARTICLE_LIMIT,
+  articleHash,
+  type ArticleFormat,
+  formatOf,
+  LABEL_LIMIT,
+  LABELS_LIMIT,
+  SOURCE_LIMIT,
+  titleOf,
+} from '../core/article.ts'
 import { fail } from '../core/errors.ts'
-import { wellFormed } from '../core/text.ts'
+import { TITLE_LIMIT, wellFormed } from '../core/text.ts'
 import type { ArticleStore } from '../store/store.ts'
 import type { Chunker } from '../triage/chunker.ts'
 
@@ -22,15 +31,17 @@ export type Library = ReturnType<typeof createLibrary>
 /** Makes and changes articles, cut into the pieces that are found. Throws AppError. */
 export function createLibrary({ store, chunker }: { store: ArticleStore; chunker: Pick<Chunker, 'chunks'> }) {
   async function save(given: GivenArticle, by: { at: number; id?: number }): Promise<Saved | null> {
+    assertBounds(given)
     const body = wellFormed(given.body)
-    if (body.trim() === '') fail('malformed', 'body: An article needs a text')
-    if (body.length > ARTICLE_LIMIT) fail('malformed', `body: An article may be ${ARTICLE_LIMIT} characters long`)
     const source = given.source === null ? null : wellFormed(given.source)
     const format = given.format ?? formatOf(source ?? '') ?? 'markdown'
     const title = wellFormed(given.title?.trim() || titleOf({ body, format, source }))
     const text = { title, format, labels: [...new Set(given.labels.map(wellFormed))], body }
-    const chunks = await chunker.chunks(text)
-    return store.saveArticle({ ...text, source, sha256: articleHash(text), chunks }, by)
+    const sha256 = articleHash(text)
+    // The store would say so as well, but only after it was cut: most of a folder is as it was.
+    const known = by.id ?? (source === null ? null : await store.articleFrom(source))
+    if (known !== null && (await store.article(known))?.sha256 === sha256) return { id: known, outcome: 'unchanged' }
+    return store.saveArticle({ ...text, source, sha256, chunks: await chunker.chunks(text) }, by)
   }
 
   return {
@@ -54,5 +65,16 @@ export function createLibrary({ store, chunker }: { store: ArticleStore; chunker
     remove: async (id: number): Promise<void> => {
       if (!(await store.removeArticle(id))) fail('not_found', `No article ${id}`)
     },
+  }
+}
+
+/** What the API's schemas say too, for whoever comes by another way. */
+function assertBounds({ source, title, labels, body }: GivenArticle): void {
+  if (body.trim() === '') fail('malformed', 'body: An article needs a text')
+  if (body.length > ARTICLE_LIMIT) fail('malformed', `body: It may be ${ARTICLE_LIMIT} characters long`)
+  if ((source ?? '').length > SOURCE_LIMIT) fail('malformed', `source: It may be ${SOURCE_LIMIT} characters long`)
+  if ((title ?? '').length > TITLE_LIMIT) fail('malformed', `title: It may be ${TITLE_LIMIT} characters long`)
+  if (labels.length > LABELS_LIMIT || labels.some((label) => label.length > LABEL_LIMIT)) {
+    fail('malformed', `labels: ${LABELS_LIMIT} of ${LABEL_LIMIT} characters at most`)
   }
 }

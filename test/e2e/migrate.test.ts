@@ -177,5 +177,5 @@ test('the server goes on there where it was: numbers, keys, chain, search', asyn
 test('a database with tickets in it is left as it is', async () => {
   const refused = await ticketflow(['migrate'], env())
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toContain('has tickets or deliveries already')
+  expect(refused.stderr).toContain('has tickets, deliveries or articles already')
 })

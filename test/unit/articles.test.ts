@@ -106,6 +106,43 @@ describe('with a store', () => {
     await rm(directory, { recursive: true, force: true })
   })
 
+  test('what is not within bounds is refused, by whatever way it comes', async () => {
+    const library = createLibrary({ store, chunker })
+    const given = { source: null, title: null, format: null, labels: [], body: 'x' }
+    for (const over of [
+      { body: ' ' },
+      { body: 'x'.repeat(1_000_001) },
+      { source: 'x'.repeat(501) },
+      { title: 'x'.repeat(501) },
+      { labels: ['x'.repeat(61)] },
+      { labels: Array.from({ length: 21 }, (_, index) => `${index}`) },
+    ]) {
+      const [field] = Object.keys(over)
+      const refused = expect.stringMatching(new RegExp(`^${field}: `))
+      await expect(library.add({ ...given, ...over }, 1)).rejects.toMatchObject({ code: 'malformed', message: refused })
+    }
+    expect(await store.versions()).toEqual([])
+  })
+
+  test('what is as it was is not cut again', async () => {
+    let cuts = 0
+    const counting = {
+      chunks: async () => {
+        cuts += 1
+        return []
+      },
+    }
+    const library = createLibrary({ store, chunker: counting })
+    const given = { source: 'a', title: null, format: null, labels: [], body: 'x' }
+    const outcomes = [
+      await library.add(given, 1),
+      await library.add(given, 2),
+      await library.change(1, { body: 'y' }, 3),
+    ]
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['created', 'unchanged', 'updated'])
+    expect(cuts).toBe(2)
+  })
+
   test('there are only so many articles', async () => {
     await add('first', { source: 'first' })
     const db = new DatabaseSync(storePath(directory))
