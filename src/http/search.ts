@@ -28,7 +28,7 @@ export const searchRoutes = (store: Store, triage: Triage | null) => async (app:
     {
       schema: {
         tags: ['search'],
-        summary: 'Tickets and articles: the nearest first, by words and by meaning, then what holds all the words',
+        summary: 'Tickets and articles: what is near, by words and by meaning, then what holds all the words',
         querystring: z.object({
           q: z.string().trim().min(1).max(Q_LIMIT).describe('Words, or a sentence'),
           limit: z.coerce.number<string>().int().min(1).max(50).default(10),

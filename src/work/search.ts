@@ -16,6 +16,8 @@ export type Hit = {
   source: string | null
 }
 
+/** Less near than this, what holds the very words says more. */
+const NEAR = 0.2
 /** Somebody sits and waits: an embedder elsewhere may take longer than that. */
 const PATIENCE_MS = 4_000
 
@@ -23,13 +25,18 @@ type Deps = { store: Pick<Store, 'ticket' | 'tickets' | 'articleStore'>; triage:
 type Asked = { q: string; limit: number }
 
 /**
- * Tickets and articles: the nearest first, then what holds all the words, however old. `note` says why the former are
- * missing, where triage is off or its engine does not answer.
+ * Tickets and articles: what is near first, then what holds all the words, however old, then what is only a little alike:
+ * an address or a number is found by its words. `note` says why nothing was compared, where triage is off or its engine
+ * does not answer.
  */
 export async function search(deps: Deps, asked: Asked): Promise<{ hits: Hit[]; note: string | null }> {
   const [{ hits, note }, exact] = await Promise.all([nearest(deps, asked), holding(deps, asked)])
-  const seen = new Set(hits.map(keyOf))
-  return { hits: [...hits, ...exact.filter((hit) => !seen.has(keyOf(hit)))].slice(0, asked.limit), note }
+  const scored = new Map(hits.map((hit) => [keyOf(hit), hit]))
+  const near = hits.filter(({ score }) => (score ?? 0) >= NEAR)
+  const ordered = [...near, ...exact.map((hit) => scored.get(keyOf(hit)) ?? hit), ...hits]
+  // A map keeps the first place of each.
+  const unique = new Map(ordered.map((hit) => [keyOf(hit), hit]))
+  return { hits: [...unique.values()].slice(0, asked.limit), note }
 }
 
 async function nearest({ store, triage }: Deps, { q, limit }: Asked): Promise<{ hits: Hit[]; note: string | null }> {

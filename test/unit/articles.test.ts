@@ -185,6 +185,35 @@ describe('with a store', () => {
     expect(await erase(false)).toMatchObject({ articles: 0 })
   })
 
+  test('a search puts what holds the words before what is only a little alike', async () => {
+    const [near, exact, both, weak] = [await add('a'), await add('ann-4711'), await add('ann-4711 too'), await add('b')]
+    const scores = new Map([
+      [near, 0.5],
+      [both, 0.15],
+      [weak, 0.11],
+    ])
+    const found = [...scores].map(([id, score]) => ({
+      id,
+      score,
+      title: 'T',
+      source: null,
+      chunk: { id, heading: '', text: '' },
+    }))
+    const { hits } = await search(
+      {
+        store: { ticket: async () => null, tickets: async () => [], articleStore: store },
+        triage: { search: async () => ({ tickets: [], articles: found }) },
+      },
+      { q: 'ann-4711', limit: 5 },
+    )
+    expect(hits.map(({ id, score }) => [id, score])).toEqual([
+      [near, 0.5],
+      [both, 0.15],
+      [exact, null],
+      [weak, 0.11],
+    ])
+  })
+
   test('a search goes on by words while the engine does not answer, and stops at any other fault', async () => {
     const id = await add('The vpn drops.', { source: 'kb/vpn.txt' })
     const failing = (error: Error) => ({
