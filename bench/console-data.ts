@@ -117,6 +117,22 @@ const PEOPLE = [
   'lea.dubois',
 ]
 const PLATFORMS = ['zendesk', 'freshdesk', 'jira', 'servicenow', 'custom_system'] as const
+/** Source and body of what is written down so that it need not be answered twice. */
+const ARTICLES: readonly [string, string][] = [
+  [
+    'kb/password-reset.md',
+    '# Reset your password\n\nOpen the sign-in page and choose **Forgot password**. The link in the mail is good for one hour.\n\n## No mail arrives\n\nThe password reset mail may be in the spam folder. An address with a plus sign has to be typed as it was registered.',
+  ],
+  [
+    'kb/vpn.md',
+    '# The VPN drops\n\nWhen the VPN drops every twenty minutes and the log of the client says "keepalive timeout", switch it from UDP to TCP in its settings.',
+  ],
+  [
+    'https://docs.example.com/refunds',
+    '# Refunds\n\nAn invoice that was charged twice is refunded within five working days, to the card that was charged.',
+  ],
+]
+
 const STATUSES = ['open', 'open', 'pending', 'resolved', 'closed'] as const
 
 /** Fills a server with what an ordinary week brings, by its own webhook; returns the numbers of the tickets. */
@@ -124,6 +140,7 @@ export async function seedConsole(url: string, headers: Record<string, string> =
   const random = createRandom(7)
   const webhook = `${url}/api/integrations/webhook`
   const ids: number[] = []
+  for (const [source, body] of ARTICLES) await post(`${url}/api/articles`, { source, body }, headers)
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, [title, description, category, priority]] of TOLD.entries()) {
       const platform = random.pick(PLATFORMS)

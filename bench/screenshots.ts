@@ -33,6 +33,8 @@ try {
     nothing: `${open.url}/tickets?q=nowhere`,
     deliveries: `${open.url}/deliveries`,
     delivery: `${open.url}/deliveries/5`,
+    articles: `${open.url}/articles`,
+    article: `${open.url}/articles/1`,
     sources: `${open.url}/sources`,
     insights: `${open.url}/insights`,
     settings: `${open.url}/settings`,

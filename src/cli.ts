@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 
+import { addArticleCommands } from './cli/article-commands.ts'
 import { addJobCommands } from './cli/job-commands.ts'
 import { example, seconds, SETTINGS, share, whole } from './cli/options.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
@@ -115,6 +116,7 @@ keys
 
 addSourceCommands(program)
 addJobCommands(program)
+addArticleCommands(program)
 
 program
   .command('preview')

@@ -25,11 +25,13 @@ import { createTimeMachine } from './intake/time-machine.ts'
 import { openVault } from './intake/vault.ts'
 import { createLog } from './log.ts'
 import { openStore } from './store/open.ts'
-import type { KeyStore } from './store/store.ts'
+import type { KeyStore } from './store/key-store.ts'
 import { openReceiptKey, type ReceiptKey } from './store/receipt-key.ts'
 import { openKeyring } from './store/receipt-keyring.ts'
 import { isOpenToOthers } from './store/sqlite-files.ts'
+import { createChunker } from './triage/chunker.ts'
 import { openTriage } from './triaging.ts'
+import { createLibrary } from './work/library.ts'
 import { certificateWarning, readTls, type Tls, watchTls } from './tls.ts'
 import { version } from './version.ts'
 import { createBus } from './work/events.ts'
@@ -142,12 +144,14 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       onEnd: (facts) => log.warn(facts, 'overload is over: requests are taken again'),
     })
     const triage = await openTriage(config, { store, log, traces })
+    const chunker = createChunker()
     const feed = createFeed({ store, bus, onError: (error) => log.error({ err: error }, 'changes could not be read') })
     const app = await createApp({
       store,
       intake,
       gate,
       registry: createRegistry({ store: store.sourceStore, platforms, vault }),
+      library: createLibrary({ store: store.articleStore, chunker }),
       triage: triage.service,
       timeMachine: createTimeMachine({ store, sources, platforms, bodyLimit: config.bodyLimit }),
       silence,
@@ -228,6 +232,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
         await gate.close()
         await drained
         await triage.close()
+        await chunker.close()
         await silence.close()
         await store.close()
         await traces?.close()

@@ -11,6 +11,7 @@ import {
 import { query } from './api/client.ts'
 import { queryClient, whenSignedOut } from './api/query.ts'
 import { sessionQuery } from './api/session.ts'
+import { readArticleSearch } from './articles/search.ts'
 import { readDeliverySearch } from './deliveries/search.ts'
 import { readInsightSearch } from './insights/search.ts'
 import { buttonClass } from './parts/button.tsx'
@@ -104,6 +105,19 @@ const mapping = createRoute({
   component: lazyRouteComponent(() => import('./sources/mapping.tsx'), 'MappingPage'),
 })
 
+const articles = createRoute({
+  getParentRoute: () => shell,
+  path: '/articles',
+  validateSearch: readArticleSearch,
+  component: lazyRouteComponent(() => import('./articles/page.tsx'), 'ArticlesPage'),
+})
+
+const article = createRoute({
+  getParentRoute: () => articles,
+  path: '$articleId',
+  component: lazyRouteComponent(() => import('./articles/article.tsx'), 'ArticlePane'),
+})
+
 const insights = createRoute({
   getParentRoute: () => shell,
   path: '/insights',
@@ -128,6 +142,7 @@ const routeTree = root.addChildren([
     newSource,
     source,
     mapping,
+    articles.addChildren([article]),
     insights,
     settings,
   ]),

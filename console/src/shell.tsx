@@ -13,6 +13,7 @@ import { ThemeButton } from './parts/theme.tsx'
 const PAGES = [
   { to: '/tickets', label: 'Tickets', icon: 'tickets' },
   { to: '/deliveries', label: 'Deliveries', icon: 'deliveries' },
+  { to: '/articles', label: 'Articles', icon: 'articles' },
   { to: '/sources', label: 'Sources', icon: 'sources' },
   { to: '/insights', label: 'Insights', icon: 'insights' },
   { to: '/settings', label: 'Settings', icon: 'settings' },

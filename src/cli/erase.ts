@@ -43,8 +43,8 @@ async function eraseFrom({ databaseUrl, dataDir }: Config, request: Request): Pr
 const isDone = ({ files, isIndexNew }: Erasure) => files.length === 0 && isIndexNew
 
 function show(erasure: Erasure, { isDry, isDatabase }: { isDry: boolean; isDatabase: boolean }): void {
-  const { deliveries, tickets, mentions, timeline, keys, sources, left, files, isIndexNew } = erasure
-  const nothing = deliveries + tickets + mentions + timeline + keys + sources === 0
+  const { deliveries, tickets, mentions, timeline, keys, sources, articles, left, files, isIndexNew } = erasure
+  const nothing = deliveries + tickets + mentions + timeline + keys + sources + articles === 0
   if (isDry) print(nothing ? 'Nothing would be erased' : 'Would be erased:')
   else print(nothing ? 'Nothing is left to erase' : paint('green', 'Erased:'))
   const lines: [number, string][] = [
@@ -54,6 +54,7 @@ function show(erasure: Erasure, { isDry, isDatabase }: { isDry: boolean; isDatab
     [timeline, `${count(timeline, 'line')} of timelines`],
     [keys, `${count(keys, 'name')} of API keys`],
     [sources, `the settings of ${count(sources, 'source')}`],
+    [articles, `${count(articles, 'article')} that mention the address: the mention`],
   ]
   for (const [number, line] of lines) if (number > 0) print(`  ${line}`)
   if (isDry) return
@@ -67,7 +68,9 @@ function show(erasure: Erasure, { isDry, isDatabase }: { isDry: boolean; isDatab
     print(`${paint('red', 'The running server')} has not made its search index anew yet; run it again`)
   }
   if (isDatabase) {
-    print('What PostgreSQL keeps of rows as they were goes with VACUUM FULL tickets, timeline, deliveries')
+    print(
+      'What PostgreSQL keeps of rows as they were goes with VACUUM FULL tickets, timeline, deliveries, articles, chunks',
+    )
     return print('Not touched: dumps and archived logs made before, and what is inside compressed files or pictures')
   }
   if (isDone(erasure)) print('No other file of the data directory holds the address, searched byte by byte')
@@ -83,6 +86,7 @@ const reportJson = (erasure: Erasure, isDry: boolean) => ({
   timeline_entries: erasure.timeline,
   api_keys: erasure.keys,
   sources: erasure.sources,
+  articles: erasure.articles,
   left: erasure.left,
   files: erasure.files,
   index_renewed: erasure.isIndexNew,

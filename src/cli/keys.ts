@@ -3,7 +3,7 @@ import { fail } from '../core/errors.ts'
 import { type ApiKey, keyFault, type Scope, shownKey } from '../core/key.ts'
 import { createKey } from '../intake/keys.ts'
 import { openAccess } from '../store/open.ts'
-import type { KeyStore } from '../store/store.ts'
+import type { KeyStore } from '../store/key-store.ts'
 import { exitWith } from './fault.ts'
 import { count, paint, print, printTable } from './table.ts'
 

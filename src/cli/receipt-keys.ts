@@ -1,7 +1,7 @@
 import { readConfig } from '../config.ts'
 import { fail } from '../core/errors.ts'
 import { openAccess } from '../store/open.ts'
-import type { ReceiptKeyStore } from '../store/store.ts'
+import type { ReceiptKeyStore } from '../store/key-store.ts'
 import { exitWith } from './fault.ts'
 import { count, print, printTable } from './table.ts'
 

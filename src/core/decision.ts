@@ -25,6 +25,9 @@ export type Suggestion = z.infer<typeof Suggestion>
 // Numbers alone: whoever reads looks up what the ticket is called now, and an erased title is in no copy.
 const Similar = z.object({ id: z.int(), score: z.number() })
 
+/** `chunk` is the piece of it that is near. */
+const FoundArticle = z.object({ id: z.int(), chunk: z.int(), score: z.number() })
+
 const Cited = z.object({ kind: z.enum(['ticket', 'article']), id: z.int() })
 
 /** What triage made of a ticket, as the ticket shows it. */
@@ -36,6 +39,7 @@ export const Decision = z
     summary: z.string().nullable(),
     sentiment: z.enum(['positive', 'neutral', 'negative', 'angry']).nullable(),
     similar: z.array(Similar).describe('Tickets like it as they were then'),
+    articles: z.array(FoundArticle).optional().describe('Articles that are about the same; left out where none are'),
     duplicates_of: z.object({ id: z.int(), score: z.number() }).nullable(),
     draft_reply: z
       .object({ text: z.string(), sources: z.array(Cited).describe('What it is taken from, or leans on') })

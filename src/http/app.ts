@@ -23,7 +23,9 @@ import type { Store } from '../store/store.ts'
 import type { ShownKey } from '../store/receipt-key.ts'
 import type { Silence } from '../work/silence.ts'
 import type { Triage } from '../work/triage.ts'
+import type { Library } from '../work/library.ts'
 import { aboutRoutes, type Facts } from './about.ts'
+import { articleRoutes } from './articles.ts'
 import { auditRoutes } from './audit.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { sayToBrowsers } from './browsers.ts'
@@ -43,6 +45,7 @@ import type { Metrics } from './metrics.ts'
 import { platformRoutes } from './platforms.ts'
 import { receiptRoutes } from './receipts.ts'
 import { traceRequests } from './request-spans.ts'
+import { searchRoutes } from './search.ts'
 import { sessionRoutes } from './session.ts'
 import { simulationRoutes } from './simulations.ts'
 import { sourceRoutes } from './sources.ts'
@@ -64,6 +67,7 @@ export async function createApp(deps: {
   gate: Gate
   registry: Registry
   timeMachine: TimeMachine
+  library: Library
   /** Null where it is not on. */
   triage: Triage | null
   silence: Silence
@@ -89,8 +93,20 @@ export async function createApp(deps: {
   /** Null for plain HTTP. */
   tls: SecureContextOptions | null
 }): Promise<App> {
-  const { store, intake, gate, registry, timeMachine, triage, silence, limits, overload, trustedProxies, publicUrl } =
-    deps
+  const {
+    store,
+    intake,
+    gate,
+    registry,
+    timeMachine,
+    library,
+    triage,
+    silence,
+    limits,
+    overload,
+    trustedProxies,
+    publicUrl,
+  } = deps
   const { platforms, receiptKeys, examiner, feed, facts, metrics, jobs, role, traces, log, writeLine, bodyLimit } = deps
   const { requestTimeoutMs, connections, tls } = deps
   const wire = {
@@ -190,6 +206,8 @@ export async function createApp(deps: {
   await app.register(eventRoutes(feed, gate), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   await app.register(jobRoutes(jobs), { prefix: '/api' })
+  await app.register(articleRoutes(library), { prefix: '/api' })
+  await app.register(searchRoutes(store, triage), { prefix: '/api' })
   if (triage !== null) await app.register(triageRoutes(store, triage), { prefix: '/api' })
   return app
 }

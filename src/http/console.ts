@@ -26,6 +26,8 @@ const CONSOLE_PAGES = [
   '/tickets/:id',
   '/deliveries',
   '/deliveries/:id',
+  '/articles',
+  '/articles/:id',
   '/sources',
   '/sources/:id',
   '/sources/:id/:part',

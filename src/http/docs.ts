@@ -22,6 +22,8 @@ export async function documentation(app: App): Promise<void> {
       tags: [
         { name: 'webhook', description: 'Where senders deliver' },
         { name: 'tickets', description: 'What became of it' },
+        { name: 'articles', description: 'The knowledge base: what need not be answered twice' },
+        { name: 'search', description: 'Tickets and articles by what they are about' },
         { name: 'deliveries', description: 'Every request to the webhook, with the reason when it was refused' },
         { name: 'platforms', description: 'Which senders are understood, and what would become of a body' },
         { name: 'keys', description: 'Who may send and read' },

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { fail } from '../core/errors.ts'
 import { keyIdOf, shownKey } from '../core/key.ts'
 import { createKey } from '../intake/keys.ts'
-import type { KeyStore } from '../store/store.ts'
+import type { KeyStore } from '../store/key-store.ts'
 import { Errors, Key, NewKey } from './schemas.ts'
 import type { App } from './fastify.ts'
 

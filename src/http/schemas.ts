@@ -150,6 +150,14 @@ export const Errors = { '4xx': Refusal, '5xx': Refusal }
 
 export const Id = z.object({ id: z.coerce.number<string>().int().min(1).max(Number.MAX_SAFE_INTEGER) })
 
+/** A search in a list. */
+export const words = z
+  .string()
+  .max(500)
+  .transform((q) => q.trim() || undefined)
+  .optional()
+  .describe('Words that all occur; `word*` for a prefix')
+
 const cursor = z
   .string()
   .regex(/^\d{1,15}$/, 'is not a cursor; take it from `next` of the page before')
@@ -199,7 +207,7 @@ export const Preview = z
 const scopes = z
   .array(z.enum(SCOPES))
   .min(1)
-  .describe('intake: send tickets; read; write: change tickets; admin: all of it, and keys')
+  .describe('intake: send tickets; read; write: change tickets and articles; admin: all of it, and keys')
 
 export const Key = z
   .object({

@@ -4,7 +4,7 @@ import { fail } from '../core/errors.ts'
 import { PRIORITIES } from '../core/priority.ts'
 import { STATUSES, type Ticket, ticketJson } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
-import { Errors, Id, page, TicketPage, TimelineEntry, WholeTicket } from './schemas.ts'
+import { Errors, Id, page, TicketPage, TimelineEntry, WholeTicket, words } from './schemas.ts'
 import { ShownTriage, shownTriage } from './triage.ts'
 import { type App, asText, JSON_TYPE } from './fastify.ts'
 
@@ -15,12 +15,7 @@ const Filters = z.object({
   priority: z.enum(PRIORITIES).optional(),
   category: word.optional(),
   platform: word.optional(),
-  q: z
-    .string()
-    .max(500)
-    .transform((q) => q.trim() || undefined)
-    .optional()
-    .describe('Words that all occur; `word*` for a prefix'),
+  q: words,
   merged: z
     .enum(['true', 'false'])
     .transform((merged) => merged === 'true')

@@ -2,8 +2,10 @@ import { z } from 'zod'
 
 import { Category, Decision, isPriority, TRIAGE_FIELDS, TriageSettings } from '../core/decision.ts'
 import { fail } from '../core/errors.ts'
+import { excerptOf } from '../core/excerpt.ts'
 import { STATUSES, type Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
+import { articlesOf, type FoundArticle } from '../work/found-articles.ts'
 import type { Triage } from '../work/triage.ts'
 import type { App } from './fastify.ts'
 import { Errors, Id } from './schemas.ts'
@@ -14,10 +16,22 @@ const Similar = z
   .object({ id: z.int(), title: z.string(), status: z.enum(STATUSES), score: z.number().min(0).max(1) })
   .meta({ id: 'SimilarTicket' })
 
-/** As GET /api/tickets/:id shows it: with the tickets that it names as they are called now. */
-export const ShownTriage = Decision.extend({ similar: z.array(Similar), duplicates_of: Similar.nullable() }).meta({
-  id: 'ShownTriage',
-})
+const SimilarArticle = z
+  .object({
+    id: z.int(),
+    title: z.string(),
+    source: z.string().nullable().describe('Where it comes from'),
+    excerpt: z.string().describe('Of the piece that is nearest'),
+    score: z.number().min(0).max(1),
+  })
+  .meta({ id: 'SimilarArticle' })
+
+/** As GET /api/tickets/:id shows it: with the tickets and articles that it names as they are called now. */
+export const ShownTriage = Decision.extend({
+  similar: z.array(Similar),
+  duplicates_of: Similar.nullable(),
+  articles: z.array(SimilarArticle).describe('Articles that are about the same'),
+}).meta({ id: 'ShownTriage' })
 
 const Feedback = z
   .strictObject({
@@ -55,17 +69,26 @@ const State = z.object({
   notes: z.array(z.string()).describe('What does not work, a sentence each'),
 })
 
-/** Fills in what the tickets that a decision on `id` names are called now; those that are gone are left out. */
+/** Fills in what the tickets and articles that a decision on `id` names are called now; those that are gone are left out. */
 export async function shownTriage(store: Store, id: number, json: string): Promise<string> {
-  if (!json.includes('"similar":[{')) return json
   const decision = JSON.parse(json) as Decision // the store's own
   const duplicate = decision.duplicates_of
-  const [similar, [duplicates_of = null]] = await Promise.all([
+  const near = (decision.articles ?? []).map(({ chunk, score }) => ({ id: chunk, score }))
+  const [similar, [duplicates_of = null], articles] = await Promise.all([
     titled(store, id, decision.similar),
     titled(store, id, duplicate === null ? [] : [duplicate]),
+    articlesOf(store.articleStore, near, near.length),
   ])
-  return JSON.stringify({ ...decision, similar, duplicates_of })
+  return JSON.stringify({ ...decision, similar, duplicates_of, articles: articles.map(shownArticle) })
 }
+
+const shownArticle = ({ id, title, source, score, chunk }: FoundArticle) => ({
+  id,
+  title,
+  source,
+  excerpt: excerptOf(chunk.text),
+  score,
+})
 
 /** What is like the ticket `id`: each once, and in place of a merged one the ticket that stands for it. */
 async function titled(store: Store, id: number, similar: Decision['similar']): Promise<z.infer<typeof Similar>[]> {
@@ -92,7 +115,7 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
     {
       schema: {
         tags,
-        summary: 'Tickets like this one, the nearest first, by words and by meaning',
+        summary: 'Tickets like this one, and articles about the same, the nearest first, by words and by meaning',
         params: Id,
         querystring: z.object({
           limit: z.coerce.number<string>().int().min(1).max(50).default(5),
@@ -101,13 +124,17 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
             .optional()
             .describe('Only those that are resolved or closed, or only others'),
         }),
-        response: { 200: z.object({ similar: z.array(Similar) }), ...Errors },
+        response: {
+          200: z.object({ similar: z.array(Similar), articles: z.array(SimilarArticle) }),
+          ...Errors,
+        },
       },
     },
     async ({ params: { id }, query: { limit, solved } }) => {
       const ticket = (await store.ticket(id)) ?? fail('not_found', `No ticket ${id}`)
       const isSolved = solved === undefined ? undefined : solved === 'true'
-      return { similar: await titled(store, id, await triage.similar(ticket, { limit, isSolved })) }
+      const { tickets, articles } = await triage.similar(ticket, { limit, isSolved })
+      return { similar: await titled(store, id, tickets), articles: articles.map(shownArticle) }
     },
   )
 

@@ -3,7 +3,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { fail } from '../core/errors.ts'
 import type { ApiKey } from '../core/key.ts'
 import { headerText, type Headers } from '../core/signature.ts'
-import type { SessionStore, StoredSession } from '../store/store.ts'
+import type { SessionStore, StoredSession } from '../store/key-store.ts'
 
 /** Longest, and longest without a request. */
 const LIFETIME_MS = 12 * 3_600_000

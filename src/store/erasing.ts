@@ -4,6 +4,7 @@ import { sealOf } from '../core/audit.ts'
 import { type Eraser, erasedChanges, erasedComment, erasedTicket, ticketWithout } from '../core/erasure.ts'
 import type { Decision } from '../core/decision.ts'
 import type { Comment, FieldChange } from '../core/ticket.ts'
+import { type ArticleRows, erasedArticle } from './articles.ts'
 import { textOrNull, ticketOf, type TicketRow } from './rows.ts'
 import type { AuditRow } from './store.ts'
 
@@ -20,6 +21,8 @@ export type Found = {
   keys: number
   /** Sources whose settings hold it. */
   sources: number
+  /** Articles that mention it. */
+  articles: number
 }
 
 /** The columns of a timeline's row that may be about a person. */
@@ -121,6 +124,7 @@ export function createErasing(eraser: Eraser) {
     delivery,
     ticket,
     entry,
+    article: (rows: ArticleRows) => erasedArticle(rows, eraser),
     /** A name, or the JSON of settings: itself where it says nothing of the person. */
     name: (text: string) => (eraser.isWithin(text) ? eraser.without(text, true) : text),
     settings: (json: string) => (eraser.isWithin(json) ? eraser.withoutInJson(json, true) : json),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 import { type ApiKey, SCOPES } from '../core/key.ts'
 import type { Source, SourceSettings } from '../core/source.ts'
-import type { PublishedKey, StoredSession } from './store.ts'
+import type { PublishedKey, StoredSession } from './key-store.ts'
 
 const KeyRow = z.object({
   id: z.string(),

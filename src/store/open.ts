@@ -2,7 +2,8 @@ import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import type { Postgres } from './postgres.ts'
 import type { Notary } from './receipt-key.ts'
 import { prepareDirectory } from './sqlite-files.ts'
-import type { AuditReader, KeyStore, ReceiptKeyStore, RhythmStore, SourceStore, Store, Witness } from './store.ts'
+import type { KeyStore, ReceiptKeyStore } from './key-store.ts'
+import type { ArticleStore, AuditReader, RhythmStore, SourceStore, Store, Witness } from './store.ts'
 
 /** What the configuration says of the store: which engine, and where. */
 export type Where = { databaseUrl: string | null; dataDir: string }
@@ -89,6 +90,19 @@ export async function openAccess({ databaseUrl, dataDir }: Where): Promise<{
       keyStore.close()
     },
   }
+}
+
+/** The articles, whether a server runs on them or not. Throws StoreError. */
+export async function openArticles({
+  databaseUrl,
+  dataDir,
+}: Where): Promise<ArticleStore & { close: () => Promise<void> }> {
+  if (databaseUrl !== null) {
+    const { articleStore, close } = await (await loadPostgres()).openPostgresBeside(databaseUrl)
+    return { ...articleStore, close }
+  }
+  const articles = (await import('./sqlite-articles.ts')).openSqliteArticles(dataDir)
+  return { ...articles, close: async () => articles.close() }
 }
 
 /** The audit log, also beside a server that writes to it. Throws StoreError. */

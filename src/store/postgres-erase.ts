@@ -2,16 +2,19 @@ import { ERASED } from '../core/audit.ts'
 import { createEraser } from '../core/erasure.ts'
 import { ticketJson } from '../core/ticket.ts'
 import { createErasing, type DeliveryErasure, type EntryText, entryOf, type Found } from './erasing.ts'
+import { ARTICLE, chunkOf, type erasedArticle, wholeArticleOf } from './articles.ts'
+import { tellArticles } from './postgres-articles.ts'
 import { AUDIT_COLUMNS, auditRow } from './postgres-audit.ts'
+import { tellerOf } from './postgres-bus.ts'
 import { type Client, createPool, type Pool, query, transaction } from './postgres-connect.ts'
 import { bounded, identityHash, TICKET } from './postgres-rows.ts'
 import { prepareDatabase, unusable } from './postgres-schema.ts'
-import { wordsOf } from './postgres-words.ts'
+import { WORDS, wordsOf } from './postgres-words.ts'
 import { ticketOf, type TicketRow, ticketRow } from './rows.ts'
 
 const PAGE = 50
 /** Where something about a person may be; each is searched again when all is done. */
-const TABLES = ['tickets', 'timeline', 'deliveries', 'triage', 'api_keys', 'sources'] as const
+const TABLES = ['tickets', 'timeline', 'deliveries', 'triage', 'api_keys', 'sources', 'articles', 'chunks'] as const
 
 type Step = (step: 'tickets' | 'deliveries' | 'erasing' | 'searching', done: number, total: number) => void
 
@@ -55,7 +58,7 @@ async function eraseRows(
   }: { email: string; isDry: boolean; actor: string; now: number; onProgress: Step },
 ): Promise<Found> {
   const erasing = createErasing(createEraser(email))
-  const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0, sources: 0 }
+  const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0, sources: 0, articles: 0 }
 
   /** Which tickets are the person's, or named by the address; which others hold it; and which deliveries told of the first. */
   async function findTickets() {
@@ -141,6 +144,19 @@ async function eraseRows(
     return changed.length
   }
 
+  /** What articles say of the person. */
+  async function eraseArticles(): Promise<void> {
+    for await (const row of pages(pool, `${ARTICLE}, body`, 'articles')) {
+      const article = wholeArticleOf(row)
+      const pieces = 'select id, heading, text, null as vector from chunks where article_id = $1 order by id'
+      const erased = erasing.article({ article, chunks: (await query(pool, pieces, [article.id])).map(chunkOf) })
+      if (erased === null) continue
+      found.articles += 1
+      if (!isDry) await transaction(pool, (client) => saveArticle(client, article.id, erased))
+    }
+    if (found.articles > 0 && !isDry) await tellArticles(tellerOf(pool))
+  }
+
   const tickets = await findTickets()
   // First, because the tickets say which deliveries are the person's.
   await eraseDeliveries(tickets)
@@ -152,13 +168,18 @@ async function eraseRows(
   await eraseDecisions(tickets.theirs)
   found.keys = await eraseNames('api_keys', 'name')
   found.sources = await eraseNames('sources', 'settings')
+  await eraseArticles()
   return found
 }
 
 const ENTRY = 'actor, changes, comment, comment_key, fingerprint'
 
 /** All rows of a table that are there now, a page at a time; `last` is the greatest id. */
-async function* pages(pool: Pool, columns: string, table: 'tickets' | 'timeline' | 'deliveries' | 'triage') {
+async function* pages(
+  pool: Pool,
+  columns: string,
+  table: 'tickets' | 'timeline' | 'deliveries' | 'triage' | 'articles',
+) {
   // What arrives from now on belongs to after the erasure.
   const [newest] = await query(pool, `select coalesce(max(id), 0) as last from ${table}`)
   const last = Number(newest?.['last'])
@@ -200,13 +221,31 @@ async function saveEntry(client: Client, id: number, entry: EntryText): Promise<
   )
 }
 
+async function saveArticle(
+  client: Client,
+  id: number,
+  { columns, pieces }: NonNullable<ReturnType<typeof erasedArticle>>,
+): Promise<void> {
+  const { source, title, labels, sha256, size, words, body } = columns
+  await query(
+    client,
+    `update articles set source = $2, title = $3, labels = $4, sha256 = $5, size = $6, words = ${WORDS('$7')}, body = $8
+     where id = $1`,
+    [id, source, title, labels, sha256, size, words, body],
+  )
+  for (const piece of pieces) {
+    const text = 'update chunks set heading = $2, text = $3, model = null, vector = null where id = $1'
+    await query(client, text, [piece.id, piece.heading, piece.text])
+  }
+}
+
 async function saveTicket(client: Client, row: TicketRow): Promise<void> {
   const { platform, account, external_id: externalId, title, description, user_email: userEmail, user_id: userId } = row
   await query(
     client,
     `update tickets set title = $2, description = $3, category = $4, user_id = $5, user_email = $6, metadata = $7,
        platform = $8, account = $9, external_id = $10, identity = $11, fingerprint = $12, sender_said = $13,
-       words = array_to_tsvector(array_remove(string_to_array($14, ' '), '')) where id = $1`,
+       words = ${WORDS('$14')} where id = $1`,
     [
       row.id,
       title,

@@ -4,7 +4,7 @@ import { type Client, query } from './postgres-connect.ts'
 import { bounded, column, identityHash, keyHash, storedBody, text } from './postgres-rows.ts'
 import type { Written } from './postgres-tables.ts'
 import type { Verdict } from './tables.ts'
-import { wordsOf } from './postgres-words.ts'
+import { WORDS, wordsOf } from './postgres-words.ts'
 import type { TicketRow } from './rows.ts'
 
 /**
@@ -91,8 +91,6 @@ const CONTENT = `id, title, description, category, priority, status, user_id, us
 const CONTENT_TYPES = `$1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
   $9::text[], $10::bigint[], $11::text[], $12::bigint[], $13::bigint[], $14::text[], $15::int[]`
 
-const vector = (from: string) => `array_to_tsvector(array_remove(string_to_array(${from}.words, ' '), ''))`
-
 async function insertTickets(client: Client, rows: readonly TicketRow[]): Promise<void> {
   const keyed = rows
     .map((row) => ({ row, identity: identityOf(row) }))
@@ -105,7 +103,7 @@ async function insertTickets(client: Client, rows: readonly TicketRow[]): Promis
        delivery_id, created_at, unsaid, words)
      select id, title, description, category, priority, status, user_id, user_email, metadata, sent_updated_at,
        sender_said, updated_at, resolved_at, platform, account, external_id, identity, fingerprint, delivery_id,
-       created_at, unsaid, ${vector('t')}
+       created_at, unsaid, ${WORDS('t.words')}
      from unnest(${CONTENT_TYPES}, $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::bigint[],
        $22::bigint[]) t (${CONTENT}, platform, account, external_id, identity, fingerprint, delivery_id, created_at)`,
     [
@@ -127,7 +125,7 @@ async function updateTickets(client: Client, rows: readonly TicketRow[]): Promis
     `update tickets set title = t.title, description = t.description, category = t.category, priority = t.priority,
        status = t.status, user_id = t.user_id, user_email = t.user_email, metadata = t.metadata,
        sent_updated_at = t.sent_updated_at, sender_said = t.sender_said, updated_at = t.updated_at,
-       resolved_at = t.resolved_at, unsaid = t.unsaid, words = ${vector('t')}, merged_into = t.merged_into,
+       resolved_at = t.resolved_at, unsaid = t.unsaid, words = ${WORDS('t.words')}, merged_into = t.merged_into,
        merged_at = t.merged_at, own_status = t.own_status
      from unnest(${CONTENT_TYPES}, $16::bigint[], $17::bigint[], $18::text[])
        t (${CONTENT}, merged_into, merged_at, own_status) where tickets.id = t.id`,

@@ -1,7 +1,8 @@
 import { keyOf, sourceOf } from './key-rows.ts'
 import type { Bus } from './postgres-bus.ts'
 import { ask, type Pool, type Row } from './postgres-connect.ts'
-import type { KeyStore, SourceStore } from './store.ts'
+import type { KeyStore } from './key-store.ts'
+import type { SourceStore } from './store.ts'
 
 /** What a process tells the others of that are on the same database. */
 type Teller = Pick<Bus, 'publish' | 'subscribe'>

@@ -1,7 +1,7 @@
 import { receiptKeyOf } from './key-rows.ts'
 import type { Bus } from './postgres-bus.ts'
 import { ask, type Pool } from './postgres-connect.ts'
-import { RECEIPT_KEYS, type ReceiptKeyStore } from './store.ts'
+import { RECEIPT_KEYS, type ReceiptKeyStore } from './key-store.ts'
 
 const CHANGED = 'receipt-keys'
 

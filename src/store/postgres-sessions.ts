@@ -1,7 +1,7 @@
 import { sessionOf } from './key-rows.ts'
 import type { Bus } from './postgres-bus.ts'
 import { ask, type Pool } from './postgres-connect.ts'
-import type { SessionStore } from './store.ts'
+import type { SessionStore } from './key-store.ts'
 
 const ENDED = 'session'
 

@@ -1,6 +1,7 @@
 import { createActivity } from './activity.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { activityQueries } from './postgres-activity.ts'
+import { createPostgresArticles } from './postgres-articles.ts'
 import { createPostgresAudit } from './postgres-audit.ts'
 import { type Bus, openBus, tellerOf } from './postgres-bus.ts'
 import { ask, createPool, type Pool } from './postgres-connect.ts'
@@ -102,6 +103,7 @@ export async function openPostgresStore(options: {
       receiptKeyStore: createPostgresReceiptKeys(writing, bus, node),
       sourceStore: createPostgresSources(writing, bus),
       rhythmStore: createPostgresRhythms(writing),
+      articleStore: createPostgresArticles({ reading: pool, writing }, bus),
       submit: async (submission) => receiptOf(await commits.add(submission)),
       changeTicket: async (id, change, actor) => {
         const ticket = await writer.changeTicket(id, change, { at: Date.now(), actor })
@@ -137,7 +139,7 @@ export async function openPostgresStore(options: {
   }
 }
 
-/** Keys, sources and audit log of a database, for a command that runs beside its servers. Throws StoreError. */
+/** Keys, sources, articles and audit log of a database, for a command that runs beside its servers. Throws StoreError. */
 export async function openPostgresBeside(url: string) {
   await prepareDatabase(url)
   const pool = createPool(url, { name: 'ticketflow command', max: 2 })
@@ -147,6 +149,7 @@ export async function openPostgresBeside(url: string) {
     sourceStore: createPostgresSources(pool, teller),
     rhythmStore: createPostgresRhythms(pool),
     receiptKeyStore: createPostgresReceiptKeys(pool, teller, ''),
+    articleStore: createPostgresArticles({ reading: pool, writing: pool }, teller),
     audit: createPostgresAudit(pool, ''),
     close: () => pool.end(),
   }

@@ -1,6 +1,6 @@
 import { publicKeysIn } from '../core/receipt.ts'
 import { type ShownKey, shownKey } from './receipt-key.ts'
-import type { PublishedKey, ReceiptKeyStore } from './store.ts'
+import type { PublishedKey, ReceiptKeyStore } from './key-store.ts'
 
 /**
  * The public keys of every node that signs, or signed, receipts on a store, so that any of them can be asked. Publishes

@@ -6,6 +6,7 @@ import { ticketJson } from '../core/ticket.ts'
 import { createErasing, entryOf, type Found } from './erasing.ts'
 import { auditRow } from './sqlite-audit.ts'
 import { integer } from './sqlite-files.ts'
+import { ARTICLE, chunkOf, wholeArticleOf } from './articles.ts'
 import { DELIVERY, ticketOf, type TicketRow, ticketRow } from './rows.ts'
 
 const PAGE = 200
@@ -30,13 +31,14 @@ export function createErasure(
 ) {
   const { isDry, now, actor } = options
   const erasing = createErasing(eraser)
-  const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0, sources: 0 }
+  const found: Found = { deliveries: 0, tickets: 0, mentions: 0, timeline: 0, keys: 0, sources: 0, articles: 0 }
   // What arrives from now on belongs to after the erasure.
   const newest = {
     delivery: integer(db, 'select max(id) from deliveries'),
     ticket: integer(db, 'select max(id) from tickets'),
     entry: integer(db, 'select max(id) from timeline'),
     decision: integer(db, 'select max(id) from triage'),
+    article: integer(db, 'select max(id) from articles'),
   }
   const sql = {
     deliveries: db.prepare(`
@@ -64,6 +66,11 @@ export function createErasure(
       select id, ticket_id, decision, seen from triage where id > ? and id <= ? order by id limit ${PAGE}`),
     dropDecision: db.prepare('delete from triage where id = ?'),
     dropVector: db.prepare('delete from vectors where ticket_id = ?'),
+    articles: db.prepare(`select ${ARTICLE}, body from articles where id > ? and id <= ? order by id limit ${PAGE}`),
+    chunks: db.prepare('select id, heading, text, null as vector from chunks where article_id = ? order by id'),
+    saveArticle: db.prepare(`
+      update articles set source = ?, title = ?, labels = ?, sha256 = ?, size = ?, words = ?, body = ? where id = ?`),
+    saveChunk: db.prepare('update chunks set heading = ?, text = ?, model = null, vector = null where id = ?'),
     saveKey: db.prepare('update api_keys set name = ? where id = ?'),
   }
 
@@ -204,6 +211,21 @@ export function createErasure(
     })
   }
 
+  /** What articles say of the person; a running server reads them anew then. */
+  function eraseArticles(): void {
+    for (const row of pages(sql.articles, newest.article, () => {})) {
+      const article = wholeArticleOf(row)
+      const erased = erasing.article({ article, chunks: sql.chunks.all(article.id).map(chunkOf) })
+      if (erased === null) continue
+      found.articles += 1
+      const { source, title, labels, sha256, size, words, body } = erased.columns
+      write(() => {
+        sql.saveArticle.run(source, title, labels, sha256, size, words, body, article.id)
+        for (const { id, heading, text } of erased.pieces) sql.saveChunk.run(heading, text, id)
+      })
+    }
+  }
+
   /** Deliveries that brought something to these tickets, also in a batch, whose row names no ticket. */
   function broughtBy(tickets: ReadonlySet<number>): Set<number> {
     const ids = new Set<number>()
@@ -214,7 +236,17 @@ export function createErasure(
     return ids
   }
 
-  return { found, newest, findTickets, eraseDeliveries, eraseTickets, eraseDecisions, eraseKeys, eraseSources }
+  return {
+    found,
+    newest,
+    findTickets,
+    eraseDeliveries,
+    eraseTickets,
+    eraseDecisions,
+    eraseKeys,
+    eraseSources,
+    eraseArticles,
+  }
 }
 
 /** All rows up to `last`, a page at a time, so that none holds up the writer or the checkpoint. */

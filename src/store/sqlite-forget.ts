@@ -91,6 +91,7 @@ function eraseRows(
   erasure.eraseDecisions(tickets)
   erasure.eraseKeys()
   erasure.eraseSources()
+  erasure.eraseArticles()
   return found
 }
 

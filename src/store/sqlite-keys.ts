@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { keyOf } from './key-rows.ts'
 import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createWatch, type Watch } from './sqlite-watch.ts'
-import type { KeyStore } from './store.ts'
+import type { KeyStore } from './key-store.ts'
 
 /** The API keys of a store. Short commits of their own, because the command line makes keys while the server runs. */
 export function createKeys(db: DatabaseSync, watch: Watch): KeyStore {

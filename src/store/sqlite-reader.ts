@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Stored } from '../core/merge.ts'
 import type { Ticket, TimelineEntry } from '../core/ticket.ts'
 import { activityQueries } from './sqlite-activity.ts'
+import { articleQueries } from './sqlite-articles.ts'
 import { auditQueries } from './sqlite-audit.ts'
 import { jobQueries } from './sqlite-job-queries.ts'
 import type { SearchIndex } from './sqlite-index.ts'
@@ -158,6 +159,7 @@ export function createReader(db: DatabaseSync, index: SearchIndex) {
     wholeOf: (source: string, after: number, limit: number) => sql.wholeOf.all(source, after, limit).map(wholeOf),
     ...auditQueries(db),
     ...triageQueries(db),
+    ...articleQueries(db),
     ...jobQueries(db),
     ...activityQueries(db),
   }

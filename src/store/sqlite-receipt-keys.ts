@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { receiptKeyOf } from './key-rows.ts'
 import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createWatch, type Watch } from './sqlite-watch.ts'
-import { RECEIPT_KEYS, type ReceiptKeyStore } from './store.ts'
+import { RECEIPT_KEYS, type ReceiptKeyStore } from './key-store.ts'
 
 /** The public keys of receipts. Short commits of their own, because the command line withdraws one while the server runs. */
 export function createReceiptKeys(db: DatabaseSync, watch: Watch): ReceiptKeyStore {

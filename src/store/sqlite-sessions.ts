@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import { sessionOf } from './key-rows.ts'
-import type { SessionStore } from './store.ts'
+import type { SessionStore } from './key-store.ts'
 
 type Run = <T>(work: () => T) => Promise<T>
 

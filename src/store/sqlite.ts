@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts'
 import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createActivity } from './activity.ts'
+import { createArticles } from './sqlite-articles.ts'
 import {
   assertNotLost,
   filesInPlace,
@@ -214,6 +215,14 @@ export async function openSqliteStore(options: {
       receiptKeyStore: createReceiptKeys(db, watch),
       sourceStore: createSourceStore(db, watch),
       rhythmStore: createRhythms(db),
+      articleStore: createArticles(db, watch, {
+        articles: (query) => reader.articles(query),
+        article: (id) => reader.article(id),
+        articleFrom: (source) => reader.articleFrom(source),
+        versions: () => reader.versions(),
+        chunks: (articleId, model) => reader.chunks(articleId, model),
+        foundChunks: (ids) => reader.foundChunks(ids),
+      }),
       prune: async (before) => {
         let pruned = 0
         for (;;) {

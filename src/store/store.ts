@@ -1,12 +1,13 @@
 import type { Hours } from '../core/activity.ts'
+import type { Article, Chunk, NewArticle, WholeArticle } from '../core/article.ts'
 import type { AuditEntry, Checkpoint } from '../core/audit.ts'
 import type { AccuracyRow, NewDecision, TriageField } from '../core/decision.ts'
-import type { ApiKey } from '../core/key.ts'
 import type { Stored, StoredDraft } from '../core/merge.ts'
 import type { Priority } from '../core/priority.ts'
 import type { Remap } from '../core/rederive.ts'
 import type { Source } from '../core/source.ts'
 import type { Status, Ticket, TicketChange, TimelineEntry } from '../core/ticket.ts'
+import type { KeyStore, SessionStore, ReceiptKeyStore } from './key-store.ts'
 
 export const OUTCOMES = ['created', 'updated', 'commented', 'duplicate', 'ignored', 'rejected'] as const
 export type Outcome = (typeof OUTCOMES)[number]
@@ -189,72 +190,6 @@ export type AuditReader = {
   auditPage: (after: number, limit: number, node?: string) => Promise<{ anchor: Anchor; rows: AuditRow[] }>
 }
 
-/** API keys, which another process may change at any time. */
-export type KeyStore = {
-  /** Oldest first, revoked and expired ones too. */
-  keys: () => Promise<ApiKey[]>
-  addKey: (key: ApiKey) => Promise<void>
-  /** False when there is no such key, or it was revoked before. */
-  revokeKey: (id: string, at: number) => Promise<boolean>
-  /** When each of these keys was last used. */
-  noteUse: (uses: ReadonlyMap<string, number>) => Promise<void>
-  /** Tells of each change, within a second where another process made it, until the returned function is called. */
-  onKeysChanged: (listener: () => void) => () => void
-}
-
-/** A browser that is signed in. What its cookie holds is kept as a hash, as keys are; times are ms. */
-export type StoredSession = {
-  /** SHA-256 of what the cookie holds, hex. */
-  hash: string
-  /** Of the key that it was signed in with. */
-  keyId: string
-  /** What only the same cookie and the same key make (intake/sessions.ts). */
-  bond: string
-  createdAt: number
-  seenAt: number
-  expiresAt: number
-}
-
-/** Who is signed in, at whatever node. Rejects with AppError `unavailable` when the store cannot be asked. */
-export type SessionStore = {
-  /** Of one key's sessions no more than `atMost` are left: the oldest give way. */
-  addSession: (session: StoredSession, atMost: number) => Promise<void>
-  /** By its hash; also one that has ended by its time. */
-  session: (hash: string) => Promise<StoredSession | null>
-  endSession: (hash: string) => Promise<void>
-  /** When each of these was last seen, by hash. An earlier time changes nothing. */
-  noteSeen: (seen: ReadonlyMap<string, number>) => Promise<void>
-  /** Forgets those that have expired by then (ms); returns how many. */
-  sweepSessions: (now: number) => Promise<number>
-  /** Tells that some have ended, wherever that was, until the returned function is called. */
-  onSessionsEnded: (listener: () => void) => () => void
-}
-
-/** A public key that receipts are, or were, signed by. */
-export type PublishedKey = {
-  /** RFC 7638 thumbprint: what a receipt names it by. */
-  keyId: string
-  /** Whose it is; '' for the embedded store. */
-  node: string
-  /** PEM. */
-  publicKey: string
-  firstSeenAt: number
-}
-
-export type ReceiptKeyStore = {
-  /** Keeps those that are not known yet. */
-  publishReceiptKeys: (keys: readonly Omit<PublishedKey, 'node'>[]) => Promise<void>
-  /** Of all nodes, newest first: the newest 1,000. */
-  receiptKeys: () => Promise<PublishedKey[]>
-  /** False when there is no such key. A node that still has it publishes it again at its next start. */
-  withdrawReceiptKey: (keyId: string) => Promise<boolean>
-  /** As onKeysChanged. */
-  onReceiptKeysChanged: (listener: () => void) => () => void
-}
-
-/** Of receipt keys that are listed: each is some 300 bytes, and nodes without a volume make one at each start. */
-export const RECEIPT_KEYS = 1000
-
 /** Registered senders, which another process may change at any time. */
 export type SourceStore = {
   /** Oldest first, disabled and deleted ones too. */
@@ -305,6 +240,54 @@ export type TriageStore = TriageReader & {
   saveSetting: (name: string, value: string) => Promise<void>
 }
 
+export type ArticleQuery = {
+  /** Words that all have to occur. */
+  q?: string | undefined
+  /** Only articles with a smaller id: where the page before ended. */
+  before?: number | undefined
+  limit: number
+}
+
+/** Which text an article has at the moment. */
+export type ArticleVersion = { id: number; sha256: string }
+
+/** A piece of an article, with its meaning where that was made by the model that is asked for. */
+export type StoredChunk = Chunk & { id: number; vector: Int8Array | null }
+
+/** A piece with the article that it is of. */
+export type FoundChunk = Chunk & { id: number; articleId: number; title: string; source: string | null }
+
+/** What is asked about articles. */
+export type ArticleReader = {
+  /** Newest first, one more than `limit` when there is a next page. */
+  articles: (query: ArticleQuery) => Promise<Article[]>
+  article: (id: number) => Promise<WholeArticle | null>
+  /** The number of the article that comes from there. */
+  articleFrom: (source: string) => Promise<number | null>
+  versions: () => Promise<ArticleVersion[]>
+  /** All pieces of an article, in their order. */
+  chunks: (articleId: number, model: string | null) => Promise<StoredChunk[]>
+  /** Those of these that are still there, in any order. */
+  foundChunks: (ids: readonly number[]) => Promise<FoundChunk[]>
+}
+
+/** The knowledge base, which another process may change at any time. Article and pieces commit together or not at all. */
+export type ArticleStore = ArticleReader & {
+  /**
+   * Makes an article, or replaces the one that `id` names or that comes from the same source; null when `id` names none.
+   * Throws AppError `conflict` when there are too many.
+   */
+  saveArticle: (
+    article: NewArticle,
+    by: { at: number; id?: number },
+  ) => Promise<{ id: number; outcome: 'created' | 'updated' | 'unchanged' } | null>
+  removeArticle: (id: number) => Promise<boolean>
+  /** Of pieces by number; those that are gone are passed over. */
+  saveChunkVectors: (model: string, vectors: ReadonlyMap<number, Int8Array>) => Promise<void>
+  /** As onKeysChanged. */
+  onArticlesChanged: (listener: () => void) => () => void
+}
+
 /** When sources are heard, for whoever has to know that one fell silent (core/silence.ts). */
 export type RhythmStore = {
   /** When the newest delivery of each was received that was not refused, ms; no entry where there is none of late. */
@@ -343,6 +326,7 @@ export type Store = TicketReader &
     receiptKeyStore: ReceiptKeyStore
     sourceStore: SourceStore
     rhythmStore: RhythmStore
+    articleStore: ArticleStore
     triage: TriageStore
   } & {
     submit: (submission: Submission) => Promise<Receipt>

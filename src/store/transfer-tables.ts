@@ -1,6 +1,6 @@
 import type { Row } from './postgres-connect.ts'
 import { bodyOf, bounded, identityHash, keyHash, storedBody } from './postgres-rows.ts'
-import { wordsOf } from './postgres-words.ts'
+import { WORDS, wordsOf } from './postgres-words.ts'
 import { ticketRow } from './rows.ts'
 
 type Column = {
@@ -45,7 +45,7 @@ const TICKETS: Transferred = {
     {
       name: 'words',
       type: 'text',
-      written: `array_to_tsvector(array_remove(string_to_array(r.words, ' '), ''))`,
+      written: WORDS('r.words'),
       isDerived: true,
     },
   ],
@@ -198,5 +198,24 @@ export const TABLES: Transferred[] = [
     key: 'row_number() over (order by name)',
     columns: [...texts('name', 'value'), ...numbers('updated_at')],
     toRow: same,
+  },
+  {
+    name: 'articles',
+    key: 'id',
+    columns: [
+      ...numbers('id', 'created_at', 'updated_at'),
+      { name: 'size', type: 'integer' },
+      ...texts('source', 'title', 'format', 'labels', 'sha256', 'body'),
+      { name: 'words', type: 'text', written: WORDS('r.words'), isDerived: true },
+    ],
+    toRow: same,
+    hasIdentity: true,
+  },
+  {
+    name: 'chunks',
+    key: 'id',
+    columns: [...numbers('id', 'article_id'), ...texts('heading', 'text', 'model'), { name: 'vector', type: 'bytea' }],
+    toRow: same,
+    hasIdentity: true,
   },
 ]

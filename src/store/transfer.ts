@@ -102,12 +102,16 @@ async function begin(
     return { progress: JSON.parse(String(own['progress'])) as Record<string, number>, resumed: true } // its own words
   }
   const { rows: found } = await client.query<Row>(
-    `select exists (select 1 from tickets) or exists (select 1 from deliveries) or exists (select 1 from imports) as used`,
+    `select exists (select 1 from tickets) or exists (select 1 from deliveries) or exists (select 1 from imports)
+       or exists (select 1 from articles) as used`,
   )
   if (found[0]?.['used'] === true) {
-    throw new StoreError('The database of DATABASE_URL has tickets or deliveries already; name an empty one', {
-      advice: 'createdb makes one; what is in this one is left as it is',
-    })
+    throw new StoreError(
+      'The database of DATABASE_URL has tickets, deliveries or articles already; name an empty one',
+      {
+        advice: 'createdb makes one; what is in this one is left as it is',
+      },
+    )
   }
   // Of a node that was started on it: nothing was delivered, so that it has signed nothing.
   await client.query('delete from receipt_keys')

@@ -1,21 +1,16 @@
 import { marked } from 'marked'
 
+import { ARTICLE_LIMIT, type ArticleText, type Chunk, withoutFrontMatter } from '../core/article.ts'
 import { htmlToText } from '../core/html.ts'
 import { cleanText } from '../core/text.ts'
 
-export type Article = { title: string; body: string; format: 'markdown' | 'html' | 'text' }
-/** A piece of an article that a reader understands by itself, under the headings it stands below. */
-export type Chunk = { heading: string; text: string }
-
 const WORDS = 200
-/** In UTF-16 units: a book, not an article. */
-const BODY_LIMIT = 1_000_000
 const CHUNK_LIMIT = 1000
 
 /** An article in pieces of about 200 words, cut at headings first, then between paragraphs, then between sentences. */
-export function chunksOf({ title, body, format }: Article): Chunk[] {
+export function chunksOf({ title, body, format }: Pick<ArticleText, 'title' | 'body' | 'format'>): Chunk[] {
   const chunks: Chunk[] = []
-  for (const { heading, text } of sectionsOf(body.slice(0, BODY_LIMIT), format)) {
+  for (const { heading, text } of sectionsOf(body.slice(0, ARTICLE_LIMIT), format)) {
     for (const piece of piecesOf(text)) {
       if (chunks.length >= CHUNK_LIMIT) return chunks
       chunks.push({ heading: heading === '' || heading === title ? title : `${title} › ${heading}`, text: piece })
@@ -24,9 +19,9 @@ export function chunksOf({ title, body, format }: Article): Chunk[] {
   return chunks
 }
 
-function sectionsOf(body: string, format: Article['format']): { heading: string; text: string }[] {
+function sectionsOf(body: string, format: ArticleText['format']): { heading: string; text: string }[] {
   if (format === 'text') return [{ heading: '', text: cleanText(body) }]
-  const html = format === 'html' ? body : marked.parse(body, { async: false })
+  const html = format === 'html' ? body : marked.parse(withoutFrontMatter(body), { async: false })
   const [before = '', ...parts] = html.split(/<h[1-6]\b[^<>]*>/i)
   const sections = [{ heading: '', text: htmlToText(before) }]
   for (const part of parts) {

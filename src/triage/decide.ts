@@ -7,20 +7,32 @@ import { type Answered, type Draft, draftFrom } from './draft.ts'
 import type { Found } from './finder.ts'
 
 /** What was found for a ticket beside the engine's opinion of it. */
-export type Findings = Pick<Decision, 'similar' | 'duplicates_of' | 'draft_reply'>
+export type Findings = Pick<Decision, 'similar' | 'articles' | 'duplicates_of' | 'draft_reply'>
 
 type Decided = Pick<NewDecision, 'decision' | 'set'>
 type Modes = Pick<TriageSettings, TriageField>
 
-/** How many similar tickets a decision names. */
+/** How many similar tickets, and how many articles, a decision names. */
 const SIMILAR = 5
 
-/** What is shown of the tickets that are like this one, the nearest first, and of the answers that solved them. */
-export function findingsFor(ticketId: number, near: readonly Found[], answers: readonly Answered[]): Findings {
-  const duplicate = near.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticketId)
+/** What was found for a ticket: tickets and articles, the nearest first, and the answers that these hold. */
+export type Nearest = {
+  tickets: readonly Found[]
+  articles: readonly { id: number; score: number; chunk: { id: number } }[]
+  answers: readonly Answered[]
+}
+
+/** What is shown of what is like a ticket. */
+export function findingsFor(ticketId: number, { tickets, articles, answers }: Nearest): Findings {
+  const duplicate = tickets.find(({ isDuplicate, isSolved, id }) => isDuplicate && !isSolved && id < ticketId)
   const draft = draftFrom(answers)
   return {
-    similar: near.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
+    similar: tickets.slice(0, SIMILAR).map(({ id, score }) => ({ id, score: rounded(score) })),
+    ...(articles.length > 0 && {
+      articles: articles
+        .slice(0, SIMILAR)
+        .map(({ id, score, chunk }) => ({ id, chunk: chunk.id, score: rounded(score) })),
+    }),
     duplicates_of: duplicate === undefined ? null : { id: duplicate.id, score: rounded(duplicate.score) },
     draft_reply: draft === null ? null : shownDraft(draft),
   }

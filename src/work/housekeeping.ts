@@ -1,5 +1,6 @@
 import type { CronEntry } from '../core/jobs.ts'
-import type { SessionStore, Store } from '../store/store.ts'
+import type { SessionStore } from '../store/key-store.ts'
+import type { Store } from '../store/store.ts'
 
 const DAY_MS = 86_400_000
 const EVERY_MS = 3_600_000

@@ -10,9 +10,11 @@ import { decide, findingsFor, isSettled, rounded, timed, withAdvice } from '../t
 import { type Opinion, ticketText } from '../triage/desk.ts'
 import type { Answered } from '../triage/draft.ts'
 import type { Engine } from '../triage/engine.ts'
-import { type Found, quantised } from '../triage/finder.ts'
+import { type Found, type Question, quantised } from '../triage/finder.ts'
 import { startLearning } from './learning.ts'
+import { articlesOf, CHUNKS_AN_ARTICLE, type FoundArticle } from './found-articles.ts'
 import { documentOf, startMemory } from './memory.ts'
+import { startShelf } from './shelf.ts'
 
 const SETTING = 'triage'
 /** How soon other nodes see what operators set. */
@@ -23,12 +25,26 @@ const CONCURRENCY = 2
 const FOUND = 10
 /** Less alike than this is not worth showing. */
 const LEAST_ALIKE = 0.2
+/** A search is a few words, which make up little of a long text. */
+const LEAST_FOUND = 0.1
+/** Of solved tickets, and of articles: so many answers may become the draft. */
+const ANSWERS = 3
 const VECTORS_MS = 1_000
 const VECTORS = 64
 
 export type Triage = {
   handler: HandlerSpec
-  similar: (ticket: Ticket, options: { limit: number; isSolved?: boolean | undefined }) => Promise<Decision['similar']>
+  /** Tickets and articles like a ticket, the nearest first. */
+  similar: (
+    ticket: Ticket,
+    options: { limit: number; isSolved?: boolean | undefined },
+  ) => Promise<{ tickets: Decision['similar']; articles: FoundArticle[] }>
+  /** Tickets and articles like a text, the nearest first. */
+  search: (
+    text: string,
+    limit: number,
+    signal: AbortSignal,
+  ) => Promise<{ tickets: Decision['similar']; articles: FoundArticle[] }>
   /** Somebody said what a ticket is: triage learns soon. */
   heard: () => void
   configure: (settings: TriageSettings) => Promise<void>
@@ -73,6 +89,12 @@ export async function startTriage(deps: {
     engine,
     isTold: isWorker,
     onError: (error) => onError(error, 'tickets like others could not be read'),
+  })
+
+  const shelf = startShelf({
+    store: store.articleStore,
+    engine,
+    onError: (error) => onError(error, 'articles could not be read'),
   })
 
   /** What operators set; other nodes may set it too. */
@@ -125,16 +147,11 @@ export async function startTriage(deps: {
     if (ticket === null) return
     const text = ticketText(ticket)
     const opinion = await engine.classify(text, signal)
-    const found = await engine.find({
-      text,
-      vector: opinion.vector,
-      limit: FOUND,
-      kind: 'ticket',
-      except: ticket.id,
-    })
-    const near = found.filter(({ score }) => score >= LEAST_ALIKE)
-    const answers = await answersOf(near)
-    const local = decide(opinion, findingsFor(ticket.id, near, answers), settings.now())
+    const { tickets, articles } = await near({ text, vector: opinion.vector, limit: FOUND, except: ticket.id })
+    const answers = [...(await answersOf(tickets)), ...articles.slice(0, ANSWERS).map(answerOf)]
+      // The language model reads the first of them.
+      .toSorted((one, other) => other.score - one.score)
+    const local = decide(opinion, findingsFor(ticket.id, { tickets, articles, answers }), settings.now())
     const asked = isSettled(local.decision, settings.now()) ? null : await askAdvisor(ticket, answers, signal)
     const decided = asked === null ? local : withAdvice(local, asked, settings.now())
     const at = { now: Date.now(), tookMs: performance.now() - started }
@@ -149,6 +166,27 @@ export async function startTriage(deps: {
     await engine.index([documentOf(ticket, opinion.vector)])
   }
 
+  /** Tickets and articles that are near enough to be shown. */
+  async function near(question: Omit<Question, 'kind'>, least = LEAST_ALIKE) {
+    const { limit } = question
+    const [found, chunks] = await Promise.all([
+      engine.find({ ...question, kind: 'ticket' }),
+      engine.find({ text: question.text, vector: question.vector, kind: 'chunk', limit: limit * CHUNKS_AN_ARTICLE }),
+    ])
+    const isNear = ({ score }: Found) => score >= least
+    const articles = await articlesOf(store.articleStore, chunks.filter(isNear), limit)
+    return { tickets: found.filter(isNear), articles }
+  }
+
+  async function nearestTo(question: Omit<Question, 'kind' | 'vector'>, least?: number, signal?: AbortSignal) {
+    const [vector = null] = await engine.embed([question.text], signal)
+    const { tickets, articles } = await near({ ...question, vector }, least)
+    return {
+      tickets: tickets.map(({ id, score }) => ({ id, score: rounded(score) })),
+      articles: articles.map((article) => Object.assign(article, { score: rounded(article.score) })),
+    }
+  }
+
   /** A language model's word, where there is one and the local engine is not sure; never longer than its own limit. */
   async function askAdvisor(ticket: Ticket, sources: Answered[], signal: AbortSignal): Promise<AdviceResult | null> {
     const { categories } = inUse(settings.now())
@@ -157,8 +195,8 @@ export async function startTriage(deps: {
   }
 
   /** What staff last wrote to the customer on those that are solved. */
-  async function answersOf(near: readonly Found[]): Promise<Answered[]> {
-    const solved = near.filter(({ isSolved }) => isSolved).slice(0, 3)
+  async function answersOf(tickets: readonly Found[]): Promise<Answered[]> {
+    const solved = tickets.filter(({ isSolved }) => isSolved).slice(0, ANSWERS)
     const answers = await Promise.all(
       solved.map(async ({ id, score }) => {
         const entries = (await store.timeline(id)) ?? []
@@ -171,19 +209,9 @@ export async function startTriage(deps: {
 
   return {
     handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
-    similar: async (ticket, { limit, isSolved }) => {
-      const text = ticketText(ticket)
-      const [vector = null] = await engine.embed([text])
-      const found = await engine.find({
-        text,
-        vector,
-        limit,
-        kind: 'ticket',
-        except: ticket.id,
-        ...(isSolved !== undefined && { isSolved }),
-      })
-      return found.filter(({ score }) => score >= LEAST_ALIKE).map(({ id, score }) => ({ id, score: rounded(score) }))
-    },
+    similar: (ticket, { limit, isSolved }) =>
+      nearestTo({ text: ticketText(ticket), limit, except: ticket.id, ...(isSolved !== undefined && { isSolved }) }),
+    search: (text, limit, signal) => nearestTo({ text, limit }, LEAST_FOUND, signal),
     heard: () => learning?.heard(),
     configure: async (next) => {
       await store.triage.saveSetting(SETTING, JSON.stringify(next))
@@ -213,10 +241,20 @@ export async function startTriage(deps: {
       await learning?.close()
       await vectors.close()
       await engine.close()
+      await shelf.close()
       await memory.close()
     },
   }
 }
+
+/** What an article says, as a reply may be taken from it. */
+const answerOf = ({ id, title, score, chunk }: FoundArticle): Answered => ({
+  kind: 'article',
+  id,
+  title,
+  text: chunk.text,
+  score,
+})
 
 const readSettings = async ({ triage }: Store) =>
   TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))

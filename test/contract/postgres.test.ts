@@ -5,6 +5,7 @@ import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { verifyAudit, verifyChains } from '../../src/store/audit.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
+import { articleHash } from '../../src/core/article.ts'
 import { erasePostgresPerson } from '../../src/store/postgres-erase.ts'
 import { makePartsAhead } from '../../src/store/postgres-schema.ts'
 import type { Receipt, Submission } from '../../src/store/store.ts'
@@ -453,10 +454,24 @@ describe('the database', () => {
     await store.submit(ticket({ externalId: '4', title: 'Joann', description: 'joann.secret@person.example' }))
     await store.changeTicket(own ?? 0, { status: 'open' }, 'api')
     await store.mergeTicket(own ?? 0, other ?? 0, 'api')
+    const said = {
+      title: `Ask ${email}`,
+      format: 'text' as const,
+      labels: ['people'],
+      body: `It is ${email} who knows.`,
+    }
+    const { articleStore } = store
+    const made = await articleStore.saveArticle(
+      { ...said, source: null, sha256: articleHash(said), chunks: [{ heading: said.title, text: said.body }] },
+      { at: 1 },
+    )
+    const article = made?.id ?? 0
+    let told = 0
+    const stop = articleStore.onArticlesChanged(() => (told += 1))
     const erase = (isDry: boolean) =>
       erasePostgresPerson(url, { email: email.toUpperCase(), isDry, actor: 'test', now: 1, onProgress: () => {} })
     const counted = await erase(true)
-    expect(counted).toMatchObject({ tickets: 1, mentions: 3, deliveries: 3 })
+    expect(counted).toMatchObject({ tickets: 1, mentions: 3, deliveries: 3, articles: 1 })
     // Joann's address holds it, and stays.
     expect(await erase(false)).toEqual({ ...counted, left: { tickets: 1 } })
     expect(await erase(false)).toMatchObject({ tickets: 0, mentions: 0, deliveries: 0, timeline: 0 })
@@ -464,6 +479,17 @@ describe('the database', () => {
     // Which ticket stands for it is about nobody.
     expect((await store.timeline(own ?? 0))?.at(-2)).toMatchObject({ changes: { merged_into: { to: other } } })
     expect(await store.mergedInto(other ?? 0)).toEqual([own])
+    expect(await articleStore.article(article)).toMatchObject({
+      title: 'Ask [erased]',
+      body: 'It is [erased] who knows.',
+    })
+    expect(await articleStore.chunks(article, null)).toMatchObject([
+      { heading: 'Ask [erased]', text: 'It is [erased] who knows.' },
+    ])
+    expect(await articleStore.articles({ limit: 9, q: 'secret' })).toEqual([])
+    expect(await articleStore.articles({ limit: 9, q: 'knows people' })).toHaveLength(1)
+    await expect.poll(() => told, { timeout: 10_000 }).toBe(1)
+    stop()
     expect((await store.timeline(own ?? 0))?.at(-1)).toMatchObject({ kind: 'erased', actor: 'test' })
     expect(await store.tickets({ limit: 9, q: 'rubber' })).toMatchObject([
       { id: other, description: 'Ask [erased] about rubber' },

@@ -7,6 +7,7 @@ import { storePath } from '../../src/store/sqlite-files.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { startPostgres, type TestPostgres } from '../postgres.ts'
 import { temporaryDirectory } from '../server.ts'
+import { articleContract } from './articles.ts'
 import { mergeContract } from './merges.ts'
 import { type OpenSubject, storeContract } from './store.ts'
 import { triageContract } from './triage.ts'
@@ -51,6 +52,7 @@ const sqlite: OpenSubject = async ({ maxQueued = 10_000 } = {}) => {
 describe('store: sqlite', () => storeContract(sqlite))
 describe('triage: sqlite', () => triageContract(sqlite))
 describe('merges: sqlite', () => mergeContract(sqlite))
+describe('articles: sqlite', () => articleContract(sqlite))
 
 describe('postgres', () => {
   let postgres: TestPostgres
@@ -73,7 +75,7 @@ describe('postgres', () => {
 
   // One database for all tests, because to make one takes longer than a test; each begins with empty tables.
   const empty = `truncate tickets, deliveries, delivery_keys, timeline, nodes, api_keys, sources, triage, verdicts, vectors,
-      settings, imports, sessions, receipt_keys restart identity;
+      settings, imports, sessions, receipt_keys, articles, chunks restart identity;
     alter sequence ticket_ids restart; alter sequence delivery_ids restart;
     truncate graphile_worker._private_jobs`
 
@@ -115,4 +117,5 @@ describe('postgres', () => {
   describe('store', () => storeContract(open))
   describe('triage', () => triageContract(open))
   describe('merges', () => mergeContract(open))
+  describe('articles', () => articleContract(open))
 })

@@ -5,7 +5,8 @@ import type { StoredDraft } from '../../src/core/merge.ts'
 import type { SourceSettings } from '../../src/core/source.ts'
 import { type Comment, EVENT_KINDS, type EventKind, type TicketEvent } from '../../src/core/ticket.ts'
 import { verifyAudit } from '../../src/store/audit.ts'
-import type { Item, NewDelivery, Receipt, Store, StoredSession, Submission } from '../../src/store/store.ts'
+import type { StoredSession } from '../../src/store/key-store.ts'
+import type { Item, NewDelivery, Receipt, Store, Submission } from '../../src/store/store.ts'
 
 /** A store to be tested, with what only its own engine can tell or do. */
 type Subject = {

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { createLibrary } from '../../src/work/library.ts'
 import { storePath } from '../../src/store/sqlite-files.ts'
 import { openSqliteStore } from '../../src/store/sqlite.ts'
 import { run, ticketflow } from '../cli.ts'
@@ -20,6 +21,7 @@ const bodyOf = (id: number) => JSON.stringify({ id, title: 't', description: 'd'
 
 const NO_TEXT = Uint8Array.of(0, 255, 1)
 const TICKETS = 100_000
+const MOVED = { heading: 'Über', text: 'It drops ☃' }
 const GROUP = 1000
 
 let postgres: TestPostgres
@@ -63,6 +65,12 @@ beforeAll(async () => {
   await store.triage.judge(3, 'priority', 'high', 'key:a')
   await store.triage.saveVectors('m', new Map([[4, Int8Array.of(1, -128, 127)]]))
   await store.triage.saveSetting('triage', '{"category":"set"}')
+  const library = createLibrary({ store: store.articleStore, chunker: { chunks: async () => [MOVED, MOVED] } })
+  for (const source of ['a', null]) {
+    await library.add({ source, title: 'Über \u0001 "VPN"', format: 'text', labels: ['é'], body: 'It drops ☃' }, 1)
+  }
+  await store.articleStore.removeArticle(2)
+  await store.articleStore.saveChunkVectors('m', new Map([[1, Int8Array.of(1, -128, 127)]]))
   await store.close()
   // By hand: a source of its own would close the server that is to start on this.
   const db = new DatabaseSync(storePath(directory))
@@ -140,6 +148,8 @@ test('100,000 tickets with their deliveries move to the last byte, though the mo
     `select ticket_id, model, vector from vectors order by 1`,
     `select source, rhythm from rhythms order by 1`,
     `select key_id, public_key, first_seen_at from receipt_keys order by 1`,
+    `select id, source, title, format, labels, sha256, size, created_at, updated_at, body from articles order by id`,
+    `select id, article_id, heading, text, model, vector from chunks order by id`,
   ]) {
     expect(hashOf(await theirs(sql)), sql).toBe(hashOf(db.prepare(sql).iterate()))
   }
@@ -167,6 +177,8 @@ test('the server goes on there where it was: numbers, keys, chain, search', asyn
   const made = await post(server.webhook, { title: 'New', description: 'after the move' })
   expect(made.json.id).toBe(TICKETS + 1)
   expect((await get(`${server.url}/api/tickets?q=99999`)).json.tickets).toMatchObject([{ id: 100_000 }])
+  expect((await get(`${server.url}/api/articles?q=uber+drops`)).json.articles).toMatchObject([{ id: 1, source: 'a' }])
+  expect((await post(`${server.url}/api/articles`, { body: 'New' })).json.id).toBeGreaterThan(1)
   const verified = await run(process.execPath, ['bin/ticketflow.js', 'audit', 'verify', '--json'], env(), 120_000)
   expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true })
 }, 240_000)
@@ -174,5 +186,5 @@ test('the server goes on there where it was: numbers, keys, chain, search', asyn
 test('a database with tickets in it is left as it is', async () => {
   const refused = await ticketflow(['migrate'], env())
   expect(refused.code).toBe(1)
-  expect(refused.stderr).toContain('has tickets or deliveries already')
+  expect(refused.stderr).toContain('has tickets, deliveries or articles already')
 })

@@ -16,6 +16,8 @@ import { withoutQuotedReply } from '../../src/core/rich.ts'
 import { cleanText, clip, isEmail } from '../../src/core/text.ts'
 import { wikiToText } from '../../src/core/wiki.ts'
 import { authenticateOpen } from '../../src/intake/auth.ts'
+import { titleOf } from '../../src/core/article.ts'
+import { excerptOf } from '../../src/core/excerpt.ts'
 import { parseBody } from '../../src/intake/body.ts'
 import flat from '../../src/platforms/flat.ts'
 import { adviceFrom } from '../../src/triage/advice.ts'
@@ -166,6 +168,11 @@ describe('what reads the sender’s text takes time in proportion to it', AGAIN,
     parseCsv,
     'parseCsv, in quotes': (text) => parseCsv(`"${text}"`),
     chunksOf: (text) => chunksOf({ title: 'x', body: text, format: 'text' }),
+    'the title of an article': (text) => titleOf({ body: text, format: 'markdown', source: null }),
+    'the title of an article, after its settings': (text) =>
+      titleOf({ body: `---\ntitle: ${text}\n---\n# ${text}`, format: 'markdown', source: text }),
+    'the title of an article in HTML': (text) => titleOf({ body: `<h1>${text}`, format: 'html', source: null }),
+    'an excerpt': (text) => excerptOf(text, text.slice(0, 500)),
     'a draft': (text) => draftFrom([{ kind: 'ticket', id: 1, title: 'x', text: `a\n${text}`, score: 1 }]),
     'a reply of a model': (text) =>
       adviceFrom(

@@ -223,6 +223,15 @@ test.each(INJECTIONS)('stays data between fences it cannot close: %s', (text) =>
   expect(prompt.endsWith(`\n${fence} ticket>>>`)).toBe(true)
 })
 
+test.each(INJECTIONS)('stays data between fences when an article says so: %s', (text) => {
+  const fence = 'f'.repeat(24)
+  const sources = [{ kind: 'article' as const, id: 7, title: text, text }]
+  const { system, prompt } = promptOf({ ...REQUEST, sources }, fence)
+  expect(system).not.toContain(text)
+  expect(prompt.slice(0, prompt.indexOf(`${fence} source A7>>>`))).toContain(`<<<source A7 ${fence}\n${text}\n${text}`)
+  expect(prompt.split(fence)).toHaveLength(5)
+})
+
 test('each request has a fence of its own', { timeout: TIME }, async () => {
   const fences = new Set<string>()
   const listener: RequestListener = async (request, response) => {

@@ -2,6 +2,7 @@
 const PATHS = {
   tickets: 'M2 5h12v2a1 1 0 0 0 0 2v2H2V9a1 1 0 0 0 0-2zM9.5 5v6',
   deliveries: 'M2 4h8M2 8h12M2 12h6M11 10l2 2 2-2',
+  articles: 'M3.500 2h9v12h-9zM6 5h4M6 8h4M6 11h2',
   sources: 'M5 2v4M11 2v4M3.5 6h9v2a4.5 4.5 0 0 1-9 0zM8 12.5V15',
   insights: 'M2 14V2M2 14h12M5 11V8M8.500 11V4M12 11V6.500',
   settings:

@@ -1,14 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
-import { type RefObject, useEffect, useId, useRef, useState } from 'react'
+import { type RefObject, useRef } from 'react'
 
 import { api } from '../api/client.ts'
 import { PRIORITIES, STATUSES, type ListedTicket } from '../api/types.ts'
 import { Button } from '../parts/button.tsx'
-import { Input, Select } from '../parts/field.tsx'
-import { Icon } from '../parts/icon.tsx'
+import { Select } from '../parts/field.tsx'
+import { SearchField } from '../parts/search-field.tsx'
 import type { TicketSearch } from './search.ts'
-
-const TYPING_MS = 120
 
 /** Search and filters; what they are set to stands in the address. */
 export function Toolbar({
@@ -42,7 +40,7 @@ export function Toolbar({
       role="search"
       className={`flex flex-col gap-2 border-b border-line bg-pane px-4 py-2 md:px-6 ${isNarrow ? '' : 'lg:flex-row'}`}
     >
-      <SearchField field={field} q={search.q ?? ''} onSearch={(q) => set({ q })} />
+      <SearchField label="Search tickets" field={field} q={search.q ?? ''} onSearch={(q) => set({ q })} />
       <div className="-mx-4 flex gap-2 overflow-x-auto px-4 md:mx-0 md:px-0">
         <Filter label="Status" value={search.status} options={STATUSES} onChange={(status) => set({ status })} />
         <Filter
@@ -69,52 +67,6 @@ export function Toolbar({
           </Button>
         )}
       </div>
-    </div>
-  )
-}
-
-/** Types at once, and asks a moment later; an address that changes by other means (Back, a view) wins. */
-function SearchField({
-  field,
-  q,
-  onSearch,
-}: {
-  field: RefObject<HTMLInputElement | null>
-  q: string
-  onSearch: (q: string) => void
-}) {
-  const [typed, setTyped] = useState(q)
-  const asked = useRef(q)
-  const id = useId()
-  useEffect(() => {
-    if (q !== asked.current) setTyped(q)
-    asked.current = q
-  }, [q])
-  useEffect(() => {
-    if (typed.trim() === asked.current) return
-    const timer = setTimeout(() => {
-      asked.current = typed.trim()
-      onSearch(typed.trim())
-    }, TYPING_MS)
-    return () => clearTimeout(timer)
-  })
-  return (
-    <div className="relative min-w-0 flex-1">
-      <label htmlFor={id} className="sr-only">
-        Search tickets
-      </label>
-      <Icon name="search" className="pointer-events-none absolute top-2 left-2.5 size-4 text-muted" />
-      <Input
-        id={id}
-        ref={field}
-        type="search"
-        value={typed}
-        placeholder="Search all words, word* for a beginning"
-        maxLength={500}
-        onChange={(event) => setTyped(event.target.value)}
-        onKeyDown={(event) => event.key === 'Escape' && event.currentTarget.blur()}
-        className="pl-8"
-      />
     </div>
   )
 }

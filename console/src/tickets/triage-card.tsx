@@ -1,4 +1,5 @@
-import type { ReactNode } from 'react'
+import { Link } from '@tanstack/react-router'
+import { Fragment, type ReactNode } from 'react'
 
 import { PRIORITIES, type Priority, type Ticket, type TicketChange } from '../api/types.ts'
 import { Badge } from '../parts/badge.tsx'
@@ -7,7 +8,7 @@ import { Copy } from '../parts/copy.tsx'
 import { Icon } from '../parts/icon.tsx'
 import type { TicketSearch } from './search.ts'
 import { TicketLink } from './ticket-link.tsx'
-import { bySource, readTriage, type Suggested } from './triage.ts'
+import { bySource, type CitedSource, readTriage, type Suggested } from './triage.ts'
 
 /** What triage suggests, how sure it is, and one click to take it. */
 export function TriageCard({
@@ -68,7 +69,8 @@ export function TriageCard({
       ))}
       <Related
         title="Probably the same as"
-        tickets={triage.duplicatesOf}
+        kind="ticket"
+        related={triage.duplicatesOf}
         search={search}
         action={(id) =>
           ticket.merged_into ? (
@@ -80,7 +82,8 @@ export function TriageCard({
           )
         }
       />
-      <Related title="Similar tickets" tickets={triage.similar} search={search} />
+      <Related title="Similar tickets" kind="ticket" related={triage.similar} search={search} />
+      <Related title="Articles" kind="article" related={triage.articles} search={search} />
       {triage.draftReply && (
         <div className="flex flex-col gap-1">
           <div className="flex items-center justify-between">
@@ -89,7 +92,17 @@ export function TriageCard({
           </div>
           <p className="rounded-md bg-raised p-3 text-sm whitespace-pre-wrap wrap-anywhere">{triage.draftReply.text}</p>
           {triage.draftReply.sources.length > 0 && (
-            <p className="text-xs text-muted">From {triage.draftReply.sources.join(', ')}</p>
+            <p className="text-xs text-muted">
+              From{' '}
+              {triage.draftReply.sources.map((source, index) => (
+                <Fragment key={`${source.kind}${source.id}`}>
+                  {index > 0 && ', '}
+                  <To {...source} search={search} className="text-accent hover:underline">
+                    {source.kind} {source.id}
+                  </To>
+                </Fragment>
+              ))}
+            </p>
           )}
         </div>
       )}
@@ -136,28 +149,55 @@ function Suggestion({
 
 function Related({
   title,
-  tickets,
+  kind,
+  related,
   search,
   action = () => null,
 }: {
   title: string
-  tickets: { id: number; title: string | null; similarity: number | null }[]
+  kind: CitedSource['kind']
+  related: { id: number; title: string | null; similarity: number | null }[]
   search: TicketSearch
   action?: (id: number) => ReactNode
 }) {
-  if (tickets.length === 0) return null
+  if (related.length === 0) return null
   return (
     <div className="flex flex-col gap-1">
       <h4 className="text-sm font-medium">{title}</h4>
       <ul className="flex flex-col text-sm">
-        {tickets.map(({ id, title: name, similarity }) => (
+        {related.map(({ id, title: name, similarity }) => (
           <li key={id} className="flex items-baseline gap-2">
-            <TicketLink id={id} title={name} search={search} />
+            {kind === 'ticket' ? (
+              <TicketLink id={id} title={name} search={search} />
+            ) : (
+              <To kind={kind} id={id} search={search} className="min-w-0 truncate py-0.5 text-accent hover:underline">
+                {name}
+              </To>
+            )}
             {similarity !== null && <span className="text-muted tabular-nums">{Math.round(similarity * 100)} %</span>}
             {action(id)}
           </li>
         ))}
       </ul>
     </div>
+  )
+}
+
+/** To a ticket, beside the list as it is, or to an article. */
+function To({
+  kind,
+  id,
+  search,
+  className,
+  children,
+}: CitedSource & { search: TicketSearch; className: string; children: ReactNode }) {
+  return kind === 'ticket' ? (
+    <Link to="/tickets/$ticketId" params={{ ticketId: String(id) }} search={search} className={className}>
+      {children}
+    </Link>
+  ) : (
+    <Link to="/articles/$articleId" params={{ articleId: String(id) }} search={{}} className={className}>
+      {children}
+    </Link>
   )
 }

@@ -1,14 +1,16 @@
 export type Suggested = { value: string; confidence: number | null; source: string | null }
-type RelatedTicket = { id: number; title: string | null; similarity: number | null }
+type Related = { id: number; title: string | null; similarity: number | null }
+export type CitedSource = { kind: 'ticket' | 'article'; id: number }
 
 export type ReadTriage = {
   category: Suggested | null
   priority: Suggested | null
   language: string | null
   summary: string | null
-  similar: RelatedTicket[]
-  duplicatesOf: RelatedTicket[]
-  draftReply: { text: string; sources: string[] } | null
+  similar: Related[]
+  articles: Related[]
+  duplicatesOf: Related[]
+  draftReply: { text: string; sources: CitedSource[] } | null
   /** What did not work, a sentence each. */
   notes: string[]
 }
@@ -28,6 +30,7 @@ export function readTriage(triage: unknown): ReadTriage | null {
     language: text(said['language']),
     summary: text(said['summary']),
     similar: related(said['similar']),
+    articles: related(said['articles']),
     duplicatesOf: related(said['duplicates_of']),
     draftReply: draft(said['draft_reply']),
     notes: Array.isArray(said['notes']) ? said['notes'].flatMap((note: unknown) => text(note) ?? []) : [],
@@ -44,7 +47,7 @@ function suggested(value: unknown): Suggested | null {
   return word === null ? null : { value: word, confidence: share(said['confidence']), source: text(said['source']) }
 }
 
-/** A reply with what it is taken from: `ticket 12`. */
+/** A reply with what it is taken from. */
 function draft(value: unknown): ReadTriage['draftReply'] {
   const said = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : { text: value }
   const reply = text(said['text'])
@@ -54,7 +57,7 @@ function draft(value: unknown): ReadTriage['draftReply'] {
     text: reply,
     sources: sources.flatMap((one) => {
       const { kind, id } = (one ?? {}) as Record<string, unknown>
-      return typeof kind === 'string' && Number.isSafeInteger(id) ? `${kind} ${String(id)}` : []
+      return (kind === 'ticket' || kind === 'article') && Number.isSafeInteger(id) ? { kind, id: Number(id) } : []
     }),
   }
 }
@@ -71,7 +74,7 @@ export const bySource = (source: string | null): string | undefined =>
       }[source] ?? `By ${source}`)
 
 /** Numbers, or objects with one. */
-function related(value: unknown): RelatedTicket[] {
+function related(value: unknown): Related[] {
   const list = Array.isArray(value) ? value : value === null || value === undefined ? [] : [value]
   return list
     .flatMap((one: unknown) => {
