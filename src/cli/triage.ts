@@ -8,6 +8,7 @@ import { type Category, type Descriptions, describe, textsOf } from '../triage/d
 import type { Embedder, EmbedderConfig } from '../triage/embedder.ts'
 import { createEmbedder } from '../triage/embedders.ts'
 import { type Labelled, labelledFrom, type Report, reportOf, sampleOf } from '../triage/evaluation.ts'
+import type { Pause } from '../triage/regression.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
 import { count, print, printTable } from './table.ts'
@@ -71,24 +72,18 @@ async function figuresOf(options: Options): Promise<Figures> {
   const all = train === undefined ? [] : renamed(labelled(train))
   const chosen = perClass === undefined ? all : sampleOf(all, perClass, seed)
 
-  const embedder = createEmbedder(embedderOf(options))
+  const embedder = createEmbedder(embedderOf(options.embedder, options.embedderModel))
   const wall = performance.now()
   const descriptions = await described(categories, embedder)
   const vectors = await embedAll(embedder, chosen, 'reading what it learns from')
   const embedMs = performance.now() - wall
 
   const [started, cpu] = [performance.now(), process.cpuUsage()]
-  let rows = 0
-  const expected = rowsOf(chosen.length)
   const model = await learn({
     examples: chosen.map(({ text, label }, at): Example => ({ text, label, vector: vectors?.[at] ?? null })),
     descriptions,
     precision,
-    pause: (done) => {
-      rows += done
-      if (rows % 4096 === 0) drawLine(`learning: ${Math.min(99, percent(rows, expected))} %`)
-      return undefined
-    },
+    pause: learningBar(chosen.length),
   })
   const trained = { wall: performance.now() - started, cpu: cpuMs(cpu) }
 
@@ -114,8 +109,19 @@ async function figuresOf(options: Options): Promise<Figures> {
   }
 }
 
+/** Draws how far it has learned from so many examples. */
+export function learningBar(examples: number): Pause {
+  const expected = rowsOf(examples)
+  let rows = 0
+  return (done) => {
+    rows += done
+    if (rows % 4096 === 0) drawLine(`learning: ${Math.min(99, percent(rows, expected))} %`)
+    return undefined
+  }
+}
+
 /** `bundled`, `none`, or the address of a server: Ollama's own protocol on its port or under `/api`, else OpenAI's. */
-function embedderOf({ embedder: name, embedderModel: model }: Options): EmbedderConfig {
+export function embedderOf(name: string, model: string | undefined): EmbedderConfig {
   if (name === 'bundled' || name === 'none') return { kind: name }
   if (!/^https?:\/\//.test(name) || !URL.canParse(name))
     throw new AppError(
@@ -174,11 +180,11 @@ function cpuMs(before: NodeJS.CpuUsage): number {
   return (user + system) / 1000
 }
 
-const share = (value: number): string => `${(value * 100).toFixed(1)} %`
+export const share = (value: number): string => `${(value * 100).toFixed(1)} %`
 
-function show(found: Figures, { precision }: Options): void {
-  const { precision: reached, threshold } = { ...found, threshold: share(precision) }
-  const rows: [string, string, string][] = [
+/** How well it did, a row each: figure, value, what it means. */
+export function reportRows(found: Report, precision: number): [string, string, string][] {
+  return [
     [
       'accuracy',
       share(found.accuracy),
@@ -186,12 +192,18 @@ function show(found: Figures, { precision }: Options): void {
     ],
     ['top 3', share(found.top3), 'the right one among the first three'],
     [
-      `coverage at ${threshold}`,
+      `coverage at ${share(precision)}`,
       share(found.coverage),
-      reached === null ? 'nothing was sure enough' : `of these ${share(reached)} were right`,
+      found.precision === null ? 'nothing was sure enough' : `of these ${share(found.precision)} were right`,
     ],
     ['best coverage', share(found.coverage_at_best), 'had the threshold been picked on these very tickets'],
     ['calibration error', share(found.calibration_error), 'how far confidence is from what came true'],
+  ]
+}
+
+function show(found: Figures, { precision }: Options): void {
+  const rows = [
+    ...reportRows(found, precision),
     ['per ticket', `${found.ms_per_ticket.toFixed(2)} ms`, `${found.cpu_ms_per_ticket.toFixed(2)} ms CPU`],
     [
       'training',

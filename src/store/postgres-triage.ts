@@ -67,7 +67,9 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
 
 // As sqlite-triage.ts has them.
 const examplesOf = (field: TriageField, bit: number) => `
-  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person
+  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person,
+    coalesce(v.at, (select max(at) from timeline where ticket_id = t.id and changes like '%"${field}":%'), t.created_at)
+      as said_at
   from tickets t left join verdicts v on v.ticket_id = t.id and v.field = '${field}'
   where t.id between $1 and $2 and (v.value is not null or coalesce(t.unsaid, 0) & ${bit} = 0)
   order by t.id desc`

@@ -117,7 +117,7 @@ export async function openPostgresStore(options: {
   }
 }
 
-/** Keys, sources and audit log of a database, for a command that runs beside its servers. Throws StoreError. */
+/** Keys, sources, audit log and what there is to learn from of a database, for a command that runs beside its servers. Throws StoreError. */
 export async function openPostgresBeside(url: string) {
   await prepareDatabase(url)
   const pool = createPool(url, { name: 'ticketflow command', max: 2 })
@@ -127,6 +127,8 @@ export async function openPostgresBeside(url: string) {
     sourceStore: createPostgresSources(pool, teller),
     rhythmStore: createPostgresRhythms(pool),
     audit: createPostgresAudit(pool, ''),
+    triage: createPostgresTriage(pool),
+    newestTicket: async () => (await createPostgresReader(pool).figures()).newestTicket,
     close: () => pool.end(),
   }
 }

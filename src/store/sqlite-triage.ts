@@ -2,7 +2,8 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import type { AccuracyRow, TriageField } from '../core/decision.ts'
 import { accuracyOf, exampleOf } from './rows.ts'
-import type { Example, StoredVector } from './store.ts'
+import { openToRead } from './sqlite-beside.ts'
+import type { Example, History, StoredVector } from './store.ts'
 
 /** What is asked about triage, on the reading connection. */
 export function triageQueries(db: DatabaseSync) {
@@ -51,8 +52,11 @@ export function triageQueries(db: DatabaseSync) {
   }
 }
 
+// A sender says it with the ticket, or when its timeline says so last.
 const examplesOf = (field: TriageField, bit: number) => `
-  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person
+  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person,
+    coalesce(v.at, (select max(at) from timeline where ticket_id = t.id and changes like '%"${field}":%'), t.created_at)
+      as said_at
   from tickets t left join verdicts v on v.ticket_id = t.id and v.field = '${field}'
   where t.id between ? and ? and (v.value is not null or coalesce(t.unsaid, 0) & ${bit} = 0)
   order by t.id desc`
@@ -64,3 +68,23 @@ const accuracyFor = (field: TriageField) => `
   join triage d on d.id = (
     select max(id) from triage where ticket_id = v.ticket_id and decided_at <= v.at and ${field} is not null)
   where v.field = '${field}' and v.at >= ? group by 1, 2 order by 2, 1`
+
+/** The schema whose columns are read here: so many migrations. */
+const TRIAGE_SCHEMA = 8
+
+/** Opens what there is to learn from in the store of `directory`, also beside a server. Throws StoreError. */
+export function openHistory(directory: string): History {
+  const { queries, asked, close } = openToRead(directory, TRIAGE_SCHEMA, historyQueries)
+  return {
+    newestTicket: async () => asked(() => Number(queries.newest.get()?.['id'])),
+    examples: async (field, first, last) => asked(() => queries.examples(field, first, last)),
+    vectors: async (model, before, limit) => asked(() => queries.vectors(model, before, limit)),
+    setting: async (name) => asked(() => queries.setting(name)),
+    close: async () => close(),
+  }
+}
+
+const historyQueries = (db: DatabaseSync) => ({
+  ...triageQueries(db),
+  newest: db.prepare('select coalesce(max(id), 0) as id from tickets'),
+})

@@ -213,7 +213,15 @@ export type SourceStore = {
 }
 
 /** A ticket of which somebody said what a field is: a person, or else its sender. */
-export type Example = { ticketId: number; title: string; description: string; value: string; isByPerson: boolean }
+export type Example = {
+  ticketId: number
+  title: string
+  description: string
+  value: string
+  isByPerson: boolean
+  /** When it was said, ms. */
+  saidAt: number
+}
 
 /** A ticket's meaning, a byte a dimension. */
 export type StoredVector = { ticketId: number; vector: Int8Array }
@@ -231,6 +239,12 @@ type TriageReader = {
   newestVerdict: () => Promise<number>
   /** What operators set, JSON by name; null where nobody did. */
   setting: (name: string) => Promise<string | null>
+}
+
+/** What there is to learn from, for a command that runs beside the server. */
+export type History = Pick<TriageReader, 'examples' | 'vectors' | 'setting'> & {
+  newestTicket: () => Promise<number>
+  close: () => Promise<void>
 }
 
 /** What triage decides and learns from. */

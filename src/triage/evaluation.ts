@@ -84,3 +84,23 @@ function bestCoverage(trials: readonly { probability: number; isRight: boolean }
   }
   return covered / trials.length
 }
+
+/** How often a value was right, of those tickets that were it, and of those that were thought to be. */
+export type ValueRow = { value: string; tickets: number; guessed: number; right: number }
+
+/** A row for each value that a ticket was or was thought to be, the most frequent first. */
+export function valueRows(verdicts: readonly (Verdict | null)[], truth: readonly string[]): ValueRow[] {
+  const rows = new Map<string, ValueRow>()
+  const rowOf = (value: string) => {
+    const row = rows.get(value) ?? { value, tickets: 0, guessed: 0, right: 0 }
+    rows.set(value, row)
+    return row
+  }
+  truth.forEach((value, at) => {
+    const guess = verdicts[at]?.value
+    rowOf(value).tickets += 1
+    if (guess !== undefined) rowOf(guess).guessed += 1
+    if (guess === value) rowOf(value).right += 1
+  })
+  return [...rows.values()].toSorted((one, other) => other.tickets - one.tickets || (one.value < other.value ? -1 : 1))
+}

@@ -1,6 +1,12 @@
 import { hash } from 'node:crypto'
 
-import { type Decision, type NewDecision, TriageSettings } from '../core/decision.ts'
+import {
+  type Decision,
+  type NewDecision,
+  TRIAGE_SETTING,
+  type TriageSettings,
+  triageSettingsIn,
+} from '../core/decision.ts'
 import type { Handler, HandlerSpec } from '../core/jobs.ts'
 import type { Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
@@ -14,7 +20,6 @@ import { type Found, quantised } from '../triage/finder.ts'
 import { startLearning } from './learning.ts'
 import { documentOf, startMemory } from './memory.ts'
 
-const SETTING = 'triage'
 /** How soon other nodes see what operators set. */
 const SETTINGS_MS = 5_000
 const TIME_LIMIT_MS = 120_000
@@ -186,7 +191,7 @@ export async function startTriage(deps: {
     },
     heard: () => learning?.heard(),
     configure: async (next) => {
-      await store.triage.saveSetting(SETTING, JSON.stringify(next))
+      await store.triage.saveSetting(TRIAGE_SETTING, JSON.stringify(next))
       await settings.use(next)
     },
     state: async () => {
@@ -218,8 +223,7 @@ export async function startTriage(deps: {
   }
 }
 
-const readSettings = async ({ triage }: Store) =>
-  TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))
+const readSettings = async ({ triage }: Store) => triageSettingsIn(await triage.setting(TRIAGE_SETTING))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
 

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import { afterEach, describe, expect, test } from 'vitest'
 
 import type { Decision, NewDecision, Suggestion } from '../../src/core/decision.ts'
@@ -187,6 +189,26 @@ export function triageContract(open: OpenSubject): void {
       ])
       expect(await store.triage.examples('priority', 1, bySet)).toMatchObject([{ ticketId: byNobody, value: 'high' }])
       expect(await store.triage.examples('category', 1, bySender)).toHaveLength(1)
+    })
+
+    test('tell when they were said: by a person, or by the sender with the ticket or later', async () => {
+      const store = await start()
+      const said = async (field: 'category' | 'priority', id: number) =>
+        (await store.triage.examples(field, id, id))[0]?.saidAt
+      const id = await make(store, { externalId: '7', category: 'general' })
+      const { createdAt = 0 } = (await store.ticket(id)) ?? {}
+      expect(await said('category', id)).toBe(createdAt)
+      await delay(5)
+      await make(store, { externalId: '7', title: 'Still on fire', description: 'no "category": of mine' })
+      expect(await said('category', id)).toBe(createdAt)
+      await make(store, { externalId: '7', category: 'billing' })
+      const later = (await said('category', id)) ?? 0
+      expect(later).toBe((await store.timeline(id))?.at(-1)?.at)
+      expect(later).toBeGreaterThan(createdAt)
+      await delay(5)
+      await store.triage.judge(id, 'category', 'access', 'key:a')
+      expect(await said('category', id)).toBe(await store.triage.newestVerdict())
+      expect(await said('priority', id)).toBeUndefined()
     })
 
     test('a word on a ticket that is not there is refused', async () => {
