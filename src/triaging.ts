@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 
 import type { Config } from './config.ts'
-import type { HandlerSpec } from './core/jobs.ts'
+import type { CronEntry, HandlerSpec } from './core/jobs.ts'
 import type { Traces } from './core/trace.ts'
 import { replaceFile } from './store/durable-file.ts'
 import type { Store } from './store/store.ts'
@@ -14,7 +14,12 @@ import { createEngine } from './triage/engine.ts'
 import { startTriage, type Triage } from './work/triage.ts'
 
 /** What the rest of the program gets of triage: the service where it is on, and who takes its jobs. */
-type Triaging = { service: Triage | null; handler: HandlerSpec | null; close: () => Promise<void> }
+type Triaging = {
+  service: Triage | null
+  handler: HandlerSpec | null
+  cron: readonly CronEntry[]
+  close: () => Promise<void>
+}
 
 /** While it is off nothing is to pile up: a new ticket's job is done at once. */
 const DROP: HandlerSpec = { run: async () => {}, concurrency: 8, timeLimitMs: 10_000 }
@@ -25,7 +30,7 @@ export async function openTriage(
   deps: { store: Store; log: Logger; traces: Traces | null },
 ): Promise<Triaging> {
   if (config.triage !== 'on') {
-    return { service: null, handler: config.triage === 'off' ? DROP : null, close: async () => {} }
+    return { service: null, handler: config.triage === 'off' ? DROP : null, cron: [], close: async () => {} }
   }
   const { store, log, traces } = deps
   const learned = join(config.dataDir, 'triage-model')
@@ -40,9 +45,11 @@ export async function openTriage(
     advisor: config.advisor === null ? null : createAdvisor(config.advisor),
     isWorker: config.role !== 'intake',
     keep: (bytes) => replaceFile(learned, bytes),
+    onNotice: (facts, what) => log.info(facts, what),
     onError: (error, what) => log.error({ err: error }, what),
   })
-  return { service, handler: traces === null ? service.handler : traced(service.handler, traces), close: service.close }
+  const { handler, cron, close } = service
+  return { service, handler: traces === null ? handler : traced(handler, traces), cron, close }
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | null> {

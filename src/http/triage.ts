@@ -50,6 +50,10 @@ const State = z.object({
   embedder: z.string().nullable().describe('What makes vectors; null for none'),
   advisor: z.string().nullable().describe('The language model, where one is set'),
   learned: z.record(z.string(), z.int()).describe('From how many tickets, by field'),
+  vectors: z
+    .object({ tickets: z.int(), missing: z.int() })
+    .nullable()
+    .describe('How many tickets can be found as similar, and of these, how many the embedder has not read yet'),
   notes: z.array(z.string()).describe('What does not work, a sentence each'),
 })
 

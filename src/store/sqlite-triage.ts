@@ -17,7 +17,11 @@ export function triageQueries(db: DatabaseSync) {
       priority: db.prepare(examplesOf('priority', 2)),
     },
     vectors: db.prepare(`
-      select ticket_id, vector from vectors where model = ? and ticket_id < ? order by ticket_id desc limit ?`),
+      select ticket_id, vector from vectors where model = ? and ticket_id < ? and length(vector) > 0
+      order by ticket_id desc limit ?`),
+    unembedded: db.prepare(`
+      select t.id, count(*) over () as count from tickets t left join vectors v on v.ticket_id = t.id and v.model = ?
+      where t.id >= ? and v.ticket_id is null order by t.id desc limit ?`),
     // Against the last decision before the verdict: what somebody saw who then said what it is.
     accuracy: {
       category: db.prepare(accuracyFor('category')),
@@ -45,6 +49,10 @@ export function triageQueries(db: DatabaseSync) {
           vector: new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
         }
       }),
+    unembedded: (model: string, from: number, limit: number) => {
+      const rows = sql.unembedded.all(model, from, limit)
+      return { count: Number(rows[0]?.['count'] ?? 0), tickets: rows.map((row) => Number(row['id'])) }
+    },
     accuracy: (since: number): AccuracyRow[] =>
       (['category', 'priority'] as const).flatMap((field) =>
         sql.accuracy[field].all(since).map((row) => accuracyOf(field, row)),

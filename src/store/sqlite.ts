@@ -155,6 +155,7 @@ export async function openSqliteStore(options: {
         triageOf: (ticketId) => reader.triageOf(ticketId),
         examples: (field, first, last) => reader.examples(field, first, last),
         vectors: (model, before, limit) => reader.vectors(model, before, limit),
+        unembedded: (model, from, limit) => reader.unembedded(model, from, limit),
         accuracy: (since) => reader.accuracy(since),
         newestVerdict: () => reader.newestVerdict(),
         setting: (name) => reader.setting(name),

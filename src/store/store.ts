@@ -233,6 +233,11 @@ type TriageReader = {
   examples: (field: TriageField, first: number, last: number) => Promise<Example[]>
   /** Made by this model, of tickets before this one, newest first. */
   vectors: (model: string, before: number, limit: number) => Promise<StoredVector[]>
+  /**
+   * Tickets from this number on that this model has neither made a vector of nor said that it cannot: how many, and the
+   * numbers of the newest.
+   */
+  unembedded: (model: string, from: number, limit: number) => Promise<{ count: number; tickets: number[] }>
   /** How right triage was about what people said since (ms), by field, value and week. */
   accuracy: (since: number) => Promise<AccuracyRow[]>
   /** When a person last said what a field is, ms; 0 where nobody has. */
@@ -256,6 +261,7 @@ export type TriageStore = TriageReader & {
   decide: (decision: NewDecision) => Promise<'decided' | 'repeated' | 'gone'>
   /** Keeps a person's word on what a field is, without changing the ticket. False when there is no such ticket. */
   judge: (ticketId: number, field: TriageField, value: string, actor: string) => Promise<boolean>
+  /** In place of what another model made; an empty one says that this model does not know the ticket's language. */
   saveVectors: (model: string, vectors: ReadonlyMap<number, Int8Array>) => Promise<void>
   saveSetting: (name: string, value: string) => Promise<void>
 }

@@ -7,7 +7,7 @@ import {
   type TriageSettings,
   triageSettingsIn,
 } from '../core/decision.ts'
-import type { Handler, HandlerSpec } from '../core/jobs.ts'
+import type { CronEntry, Handler, HandlerSpec } from '../core/jobs.ts'
 import type { Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { CATEGORIES } from '../triage/categories.ts'
@@ -17,6 +17,7 @@ import { type Opinion, ticketText } from '../triage/desk.ts'
 import type { Answered } from '../triage/draft.ts'
 import type { Engine } from '../triage/engine.ts'
 import { type Found, quantised } from '../triage/finder.ts'
+import { createEmbedding } from './embedding.ts'
 import { startLearning } from './learning.ts'
 import { documentOf, startMemory } from './memory.ts'
 
@@ -33,6 +34,7 @@ const VECTORS = 64
 
 export type Triage = {
   handler: HandlerSpec
+  cron: readonly CronEntry[]
   similar: (ticket: Ticket, options: { limit: number; isSolved?: boolean | undefined }) => Promise<Decision['similar']>
   /** Somebody said what a ticket is: triage learns soon. */
   heard: () => void
@@ -48,6 +50,7 @@ type TriageState = {
   embedder: string | null
   advisor: string | null
   learned: Record<string, number>
+  vectors: { tickets: number; missing: number } | null
   notes: string[]
 }
 
@@ -63,9 +66,11 @@ export async function startTriage(deps: {
   /** Whether this node works: it then learns, and knows what there is before the first question. */
   isWorker: boolean
   keep: (bytes: Uint8Array) => Promise<void>
+  onNotice: (facts: object, what: string) => void
   onError: (error: unknown, what: string) => void
 }): Promise<Triage> {
-  const { store, engine, advisor, isWorker, keep, onError } = deps
+  const { store, engine, advisor, isWorker, keep, onNotice, onError } = deps
+  let deciding = 0
   const settings = await watchSettings()
   const vectors = bufferVectors()
   // Not awaited: the server need not wait for the thread. It answers in order, so this counts before any question.
@@ -79,6 +84,7 @@ export async function startTriage(deps: {
     isTold: isWorker,
     onError: (error) => onError(error, 'tickets like others could not be read'),
   })
+  const embedding = createEmbedding({ store, engine, isBusy: () => deciding > 0, onNotice })
 
   /** What operators set; other nodes may set it too. */
   async function watchSettings() {
@@ -124,7 +130,16 @@ export async function startTriage(deps: {
     }
   }
 
-  const run: Handler = async ({ ticketId, signal }) => {
+  const run: Handler = async (job) => {
+    deciding += 1
+    try {
+      await decideOn(job)
+    } finally {
+      deciding -= 1
+    }
+  }
+
+  const decideOn: Handler = async ({ ticketId, signal }) => {
     const started = performance.now()
     const ticket = ticketId === null ? null : await store.ticket(ticketId)
     if (ticket === null) return
@@ -176,6 +191,7 @@ export async function startTriage(deps: {
 
   return {
     handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
+    cron: [embedding.cron],
     similar: async (ticket, { limit, isSolved }) => {
       const text = ticketText(ticket)
       const [vector = null] = await engine.embed([text])
@@ -207,6 +223,7 @@ export async function startTriage(deps: {
         embedder,
         advisor: advisor?.id ?? null,
         learned: { category: category.examples, priority: priority.examples },
+        vectors: embedder === null ? null : await embedding.progress(embedder),
         notes: [
           ...(problem === null ? [] : [problem]),
           ...(restarts === 0 ? [] : [`The engine was started again ${restarts} times`]),

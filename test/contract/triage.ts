@@ -254,6 +254,20 @@ export function triageContract(open: OpenSubject): void {
     expect(await store.triage.vectors('b', third, 10)).toHaveLength(1)
   })
 
+  test('tickets without a vector of a model are those that it was not asked for, the newest first', async () => {
+    const store = await start()
+    const ids = [await make(store), await make(store), await make(store), await make(store)]
+    const [first = 0, second = 0, third = 0, fourth = 0] = ids
+    await store.triage.saveVectors('a', new Map(ids.map((id) => [id, Int8Array.of(id)])))
+    expect(await store.triage.unembedded('a', 1, 10)).toEqual({ count: 0, tickets: [] })
+    expect(await store.triage.unembedded('b', second, 2)).toEqual({ count: 3, tickets: [fourth, third] })
+    // Of a language that it does not know: no vector, and nothing to ask again.
+    await store.triage.saveVectors('b', new Map([[fourth, new Int8Array()]]))
+    expect(await store.triage.unembedded('b', 1, 10)).toEqual({ count: 3, tickets: [third, second, first] })
+    expect(await store.triage.vectors('b', fourth + 1, 10)).toEqual([])
+    expect(await store.triage.vectors('a', fourth + 1, 10)).toHaveLength(3)
+  })
+
   test('a setting is what was saved last', async () => {
     const store = await start()
     expect(await store.triage.setting('triage')).toBeNull()
