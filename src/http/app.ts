@@ -186,7 +186,7 @@ export async function createApp(deps: {
   await app.register(eventRoutes(feed, gate), { prefix: '/api' })
   await app.register(simulationRoutes(registry, timeMachine), { prefix: '/api' })
   await app.register(jobRoutes(jobs), { prefix: '/api' })
-  if (triage !== null) await app.register(triageRoutes(store, triage), { prefix: '/api' })
+  if (triage !== null) await app.register(triageRoutes(store, triage, jobs), { prefix: '/api' })
   return app
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 
 import { Category, Decision, isPriority, TRIAGE_FIELDS, TriageSettings } from '../core/decision.ts'
 import { fail } from '../core/errors.ts'
+import type { Jobs } from '../core/jobs.ts'
 import { STATUSES } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import type { Triage } from '../work/triage.ts'
@@ -32,6 +33,11 @@ const Feedback = z
     path: ['value'],
     error: 'must be low, medium, high or urgent',
   })
+
+const Asked = z.object({
+  job: z.int().describe('The job that decides'),
+  look_at: z.string().describe('Where the decision will be: `triage.decided_at` is then a later time'),
+})
 
 const Accuracy = z.object({
   field: z.enum(TRIAGE_FIELDS),
@@ -74,7 +80,7 @@ async function titled(store: Store, similar: Decision['similar']) {
 }
 
 /** What triage says and how right it is, and what people say to that. */
-export const triageRoutes = (store: Store, triage: Triage) => async (app: App) => {
+export const triageRoutes = (store: Store, triage: Triage, jobs: Pick<Jobs, 'add'>) => async (app: App) => {
   const tags = ['triage']
 
   app.get(
@@ -116,6 +122,27 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
       if (!(await store.triage.judge(id, field, value, actor))) fail('not_found', `No ticket ${id}`)
       triage.heard()
       return { noted: true as const }
+    },
+  )
+
+  app.post(
+    '/tickets/:id/triage',
+    {
+      schema: {
+        tags,
+        summary:
+          'Ask triage for a new decision; the one before stays on record, and nothing that somebody said changes',
+        params: Id,
+        response: { 202: Asked, ...Errors },
+      },
+    },
+    async ({ params: { id } }, reply) => {
+      if ((await store.ticket(id)) === null) return fail('not_found', `No ticket ${id}`)
+      const cause = `asked ${new Date().toISOString()}`
+      // Who asks again while it waits is answered by the same decision.
+      const job = await jobs.add('triage', { ticket_id: id, cause }, { key: `triage:${id}` })
+      const lookAt = `/api/tickets/${id}`
+      return reply.status(202).header('location', lookAt).send({ job, look_at: lookAt })
     },
   )
 

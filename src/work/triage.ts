@@ -7,7 +7,7 @@ import {
   type TriageSettings,
   triageSettingsIn,
 } from '../core/decision.ts'
-import type { CronEntry, Handler, HandlerSpec } from '../core/jobs.ts'
+import type { CronEntry, Handler, HandlerSpec, JobPayload } from '../core/jobs.ts'
 import type { Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { CATEGORIES } from '../triage/categories.ts'
@@ -139,7 +139,7 @@ export async function startTriage(deps: {
     }
   }
 
-  const decideOn: Handler = async ({ ticketId, signal }) => {
+  const decideOn: Handler = async ({ ticketId, payload, signal }) => {
     const started = performance.now()
     const ticket = ticketId === null ? null : await store.ticket(ticketId)
     if (ticket === null) return
@@ -160,7 +160,7 @@ export async function startTriage(deps: {
     const at = { now: Date.now(), tookMs: performance.now() - started }
     await store.triage.decide({
       ticketId: ticket.id,
-      cause: 'created',
+      cause: causeOf(payload),
       at: at.now,
       seen: seenOf(ticket, text, opinion),
       ...timed(decided, at),
@@ -243,6 +243,9 @@ export async function startTriage(deps: {
 const readSettings = async ({ triage }: Store) => triageSettingsIn(await triage.setting(TRIAGE_SETTING))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
+
+/** Why a decision is made: the job says so where it was not the ticket's coming. */
+const causeOf = ({ cause }: JobPayload): string => (typeof cause === 'string' ? cause : 'created')
 
 /** What a decision was made from. The text itself is on record with the ticket's deliveries; here is which it was. */
 function seenOf(ticket: Ticket, text: string, opinion: Opinion): NewDecision['seen'] {

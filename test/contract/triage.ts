@@ -146,6 +146,17 @@ export function triageContract(open: OpenSubject): void {
       expect(await store.ticket(id)).toMatchObject({ category: 'general', priority: 'high' })
     })
 
+    test('is decided anew for another cause, but not over what a person said since', async () => {
+      const store = await start()
+      const id = await make(store)
+      await store.triage.decide(about(id, { ...sets, decision: sure }))
+      await store.changeTicket(id, { category: 'access' }, 'key:a')
+      const again = { set: { category: 'hardware', priority: 'low' as const }, cause: 'asked' }
+      await store.triage.decide(about(id, { ...again, decision: decision({ priority: suggestion({ value: 'low' }) }) }))
+      expect(await store.ticket(id)).toMatchObject({ category: 'access', priority: 'low' })
+      expect(await shown(store, id)).toMatchObject({ category: { set: false }, priority: { set: true } })
+    })
+
     test('gives way to what the sender says next', async () => {
       const store = await start()
       const id = await make(store, { externalId: '7' })

@@ -1,10 +1,13 @@
+import { useMutation } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 
+import { api } from '../api/client.ts'
 import { PRIORITIES, type Priority, type Ticket, type TicketChange } from '../api/types.ts'
 import { Badge } from '../parts/badge.tsx'
 import { Button } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Icon } from '../parts/icon.tsx'
+import { say } from '../parts/toast.tsx'
 import type { TicketSearch } from './search.ts'
 import { bySource, readTriage, type Suggested } from './triage.ts'
 
@@ -21,11 +24,28 @@ export function TriageCard({
   onAccept: (change: TicketChange) => void
 }) {
   const triage = readTriage(ticket.triage)
+  const again = useMutation({
+    mutationFn: () => api(`/api/tickets/${ticket.id}/triage`, { method: 'POST' }),
+    onSuccess: () => say({ text: 'Asked: what triage says now will be here in a moment' }),
+    onError: (error) => say({ tone: 'bad', text: error.message }),
+  })
+  const askAgain = (label: string) => (
+    <Button
+      look="quiet"
+      size="sm"
+      className="ml-auto"
+      disabled={isLocked || again.isPending}
+      onClick={() => again.mutate()}
+    >
+      {label}
+    </Button>
+  )
   if (triage === null) {
     return (
       <section aria-label="Triage" className="flex items-center gap-2 text-sm text-muted">
         <Icon name="spark" />
         Not triaged yet.
+        {askAgain('Ask')}
       </section>
     )
   }
@@ -36,6 +56,7 @@ export function TriageCard({
         <Icon name="spark" className="size-4 text-accent" />
         Triage
         {triage.language && <Badge>{triage.language}</Badge>}
+        {askAgain('Ask again')}
       </h3>
       {triage.summary && <p className="text-sm wrap-anywhere">{triage.summary}</p>}
       <div className="flex flex-col gap-2">
