@@ -8,7 +8,7 @@ import type { CronEntry, HandlerSpec } from './core/jobs.ts'
 import type { Traces } from './core/trace.ts'
 import { replaceFile } from './store/durable-file.ts'
 import type { Store } from './store/store.ts'
-import { createAdvisor } from './triage/advisor.ts'
+import type { Advisor } from './triage/advisor.ts'
 import { CATEGORIES } from './triage/categories.ts'
 import { createEngine } from './triage/engine.ts'
 import { startTriage, type Triage } from './work/triage.ts'
@@ -42,7 +42,7 @@ export async function openTriage(
       load: () => readIfThere(learned),
       onNotice: (text) => log.warn(text),
     }),
-    advisor: config.advisor === null ? null : createAdvisor(config.advisor),
+    advisor: await advisorOf(config),
     isWorker: config.role !== 'intake',
     keep: (bytes) => replaceFile(learned, bytes),
     onNotice: (facts, what) => log.info(facts, what),
@@ -50,6 +50,13 @@ export async function openTriage(
   })
   const { handler, cron, close } = service
   return { service, handler: traces === null ? handler : traced(handler, traces), cron, close }
+}
+
+/** Loads what talks to language models only where one is set. */
+async function advisorOf({ advisor }: Config): Promise<Advisor | null> {
+  if (advisor === null) return null
+  const { createAdvisor } = await import('./triage/advisor.ts')
+  return createAdvisor(advisor)
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | null> {

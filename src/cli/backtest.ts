@@ -48,7 +48,7 @@ export async function tryOnHistory(options: Options): Promise<void> {
 async function figuresOf(options: Options): Promise<Figures> {
   const { since, last, field, embedder: name, embedderModel } = options
   const config = readConfig()
-  const embedder = createEmbedder(name === undefined ? config.embedder : embedderOf(name, embedderModel))
+  const embedder = await createEmbedder(name === undefined ? config.embedder : embedderOf(name, embedderModel))
   const store = await openHistory(config)
   let history: History[]
   let settings: TriageSettings

@@ -72,7 +72,7 @@ async function figuresOf(options: Options): Promise<Figures> {
   const all = train === undefined ? [] : renamed(labelled(train))
   const chosen = perClass === undefined ? all : sampleOf(all, perClass, seed)
 
-  const embedder = createEmbedder(embedderOf(options.embedder, options.embedderModel))
+  const embedder = await createEmbedder(embedderOf(options.embedder, options.embedderModel))
   const wall = performance.now()
   const descriptions = await described(categories, embedder)
   const vectors = await embedAll(embedder, chosen, 'reading what it learns from')
