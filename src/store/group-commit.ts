@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { AppError } from '../core/errors.ts'
 
 /** Where a queue counts as crowded, and where no longer; parts of its bounds. */
@@ -22,7 +24,7 @@ export type GroupCommit<Item, Result> = {
 
 /**
  * One commit for all that waits: whatever is added while a commit runs goes into the next. An idle queue adds no
- * wait, and there is no timer. `commit` gets a group and answers for each item of it, in order; when it throws, the
+ * wait, and there is no timer, unless `gatherMs` says how long a group is to gather. `commit` gets a group and answers for each item of it, in order; when it throws, the
  * whole group is refused. A full queue refuses with `unavailable`.
  */
 export function createGroupCommit<Item, Result>(options: {
@@ -32,8 +34,9 @@ export function createGroupCommit<Item, Result>(options: {
   maxItems: number
   maxBytes: number
   maxGroup: number
+  gatherMs?: number
 }): GroupCommit<Item, Result> {
-  const { commit, weigh, maxItems, maxBytes, maxGroup } = options
+  const { commit, weigh, maxItems, maxBytes, maxGroup, gatherMs = 0 } = options
   let waiting: Waiting<Item, Result>[] = []
   let bytes = 0
   let running: Promise<void> | null = null
@@ -60,6 +63,7 @@ export function createGroupCommit<Item, Result>(options: {
     // Everything that the sockets hold right now is read before the check phase: one commit takes it all.
     await new Promise((resolve) => setImmediate(resolve))
     while (waiting.length > 0) {
+      if (gatherMs > 0) await sleep(gatherMs)
       const group = waiting.splice(0, maxGroup)
       for (const { weight } of group) bytes -= weight
       crowded &&= isFilled(RELIEVED)

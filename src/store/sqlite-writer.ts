@@ -11,6 +11,9 @@ import type { Submission } from './store.ts'
 import { createRules, type Settled } from './submissions.ts'
 import type { Verdict } from './tables.ts'
 
+/** What became of a decision, or what is wrong with it alone. */
+export type Decided = { result: 'decided' | 'repeated' | 'gone' } | { error: unknown }
+
 /** The only code that changes the store. Everything here runs to its end before anything else does. */
 export function createWriter(db: DatabaseSync) {
   const sql = statements(db)
@@ -62,9 +65,23 @@ export function createWriter(db: DatabaseSync) {
     return transaction(() => rules.change(id, change, by))
   }
 
-  /** See tickets.ts. */
-  function decide(decision: NewDecision): 'decided' | 'repeated' | 'gone' {
-    return transaction(() => rules.decide(decision))
+  /** See tickets.ts. All in one transaction, unless one is at fault: then each in its own. */
+  function decide(group: readonly NewDecision[]): Decided[] {
+    try {
+      return transaction(() => group.map((decision) => ({ result: rules.decide(decision) })))
+    } catch (error) {
+      if (isDiskFault(error)) throw error
+      return group.map(decideAlone)
+    }
+  }
+
+  function decideAlone(decision: NewDecision): Decided {
+    try {
+      return { result: transaction(() => rules.decide(decision)) }
+    } catch (error) {
+      if (isDiskFault(error)) throw error
+      return { error }
+    }
   }
 
   function judge(verdict: Verdict): boolean {

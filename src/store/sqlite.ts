@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts'
+import type { NewDecision } from '../core/decision.ts'
 import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createActivity } from './activity.ts'
@@ -20,7 +21,7 @@ import { createRhythms } from './sqlite-rhythms.ts'
 import { createSourceStore } from './sqlite-sources.ts'
 import { startReader } from './sqlite-thread.ts'
 import { createWatch } from './sqlite-watch.ts'
-import { createWriter, isDiskFault } from './sqlite-writer.ts'
+import { createWriter, type Decided, isDiskFault } from './sqlite-writer.ts'
 import { assertWholeLog } from './sqlite-wal.ts'
 import type { Notary } from './receipt-key.ts'
 import type { Store, Submission, Witness } from './store.ts'
@@ -30,6 +31,8 @@ import { changesOf, proven, receiptOf, type Settled, weightOf } from './submissi
 export type SqliteStore = Store & { createJobs: (hooks: JobsHooks) => Jobs }
 
 const PRUNE_CHUNK = 500
+/** Decisions of so long are one commit. */
+const DECISIONS_MS = 50
 /** After a commit failed the disk counts as mended when it takes this much: the room that a few deliveries need. */
 const PROBE_BYTES = 262_144
 const DAMAGED = 'The store is damaged; nothing is taken until a backup was restored'
@@ -110,6 +113,16 @@ export async function openSqliteStore(options: {
       maxGroup: 1000,
     })
 
+    // Nobody waits for one, and each commit holds up whoever does wait for this thread.
+    const decisions = createGroupCommit<NewDecision, Decided>({
+      commit: (group) => durably(() => writer.decide(group)),
+      weigh: ({ seen }) => seen.length,
+      maxItems: maxQueued,
+      maxBytes: maxQueuedBytes,
+      maxGroup: 100,
+      gatherMs: DECISIONS_MS,
+    })
+
     return {
       ticket: (id) => reader.ticket(id),
       heldTicket: (id) => reader.heldTicket(id),
@@ -160,9 +173,10 @@ export async function openSqliteStore(options: {
         newestVerdict: () => reader.newestVerdict(),
         setting: (name) => reader.setting(name),
         decide: async (decision) => {
-          const result = await durably(() => writer.decide(decision))
-          if (result === 'decided') witness?.publish({ deliveries: [], tickets: [decision.ticketId] })
-          return result
+          const decided = await decisions.add(decision)
+          if ('error' in decided) throw decided.error
+          if (decided.result === 'decided') witness?.publish({ deliveries: [], tickets: [decision.ticketId] })
+          return decided.result
         },
         judge: (ticketId, field, value, actor) =>
           durably(() => writer.judge({ ticketId, field, value, actor, at: Date.now() })),
@@ -187,7 +201,7 @@ export async function openSqliteStore(options: {
       queued: commits.queued,
       isCrowded: commits.isCrowded,
       close: async () => {
-        await commits.drained()
+        await Promise.all([commits.drained(), decisions.drained()])
         await reader.stop()
         db.close()
         unlock()

@@ -24,7 +24,8 @@ import { documentOf, startMemory } from './memory.ts'
 /** How soon other nodes see what operators set. */
 const SETTINGS_MS = 5_000
 const TIME_LIMIT_MS = 120_000
-const CONCURRENCY = 2
+/** As many are put on record together. A language model is asked about fewer at a time. */
+const CONCURRENCY = { alone: 16, advised: 2 }
 /** Twice what a decision shows: some of them may not be near enough. */
 const FOUND = 10
 /** Less alike than this is not worth showing. */
@@ -190,7 +191,7 @@ export async function startTriage(deps: {
   }
 
   return {
-    handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
+    handler: { run, concurrency: CONCURRENCY[advisor === null ? 'alone' : 'advised'], timeLimitMs: TIME_LIMIT_MS },
     cron: [embedding.cron],
     similar: async (ticket, { limit, isSolved }) => {
       const text = ticketText(ticket)

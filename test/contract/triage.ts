@@ -86,6 +86,21 @@ export function triageContract(open: OpenSubject): void {
       expect(both.toSorted()).toEqual(['decided', 'repeated'])
     })
 
+    test('that cannot be kept takes no other with it that comes at the same moment', async () => {
+      const store = await start()
+      const [first, second, third] = [await make(store), await make(store), await make(store)]
+      const cyclic = decision()
+      Object.assign(cyclic, { notes: [cyclic] }) // cannot be JSON
+      const decided = await Promise.allSettled([
+        store.triage.decide(about(first)),
+        store.triage.decide(about(second, { decision: cyclic })),
+        store.triage.decide(about(third)),
+      ])
+      expect(decided.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(await shown(store, third)).toEqual(decision())
+      expect(await store.triage.triageOf(second)).toBeNull()
+    })
+
     test('about a ticket that is not there is kept nowhere', async () => {
       const store = await start()
       expect(await store.triage.decide(about(99))).toBe('gone')

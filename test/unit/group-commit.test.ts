@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createGroupCommit } from '../../src/store/group-commit.ts'
 
 /** A queue whose commits end when the test says so. */
-function controlled(limits: { maxItems?: number; maxBytes?: number; maxGroup?: number } = {}) {
+function controlled(limits: { maxItems?: number; maxBytes?: number; maxGroup?: number; gatherMs?: number } = {}) {
   const groups: number[][] = []
   const gates: ((error?: Error) => void)[] = []
   const queue = createGroupCommit<number, number>({
@@ -16,6 +16,7 @@ function controlled(limits: { maxItems?: number; maxBytes?: number; maxGroup?: n
     maxItems: limits.maxItems ?? 100,
     maxBytes: limits.maxBytes ?? 1000,
     maxGroup: limits.maxGroup ?? 100,
+    gatherMs: limits.gatherMs ?? 0,
   })
   return { queue, groups, gates }
 }
@@ -38,6 +39,20 @@ test('what arrives together is one commit; what arrives meanwhile is the next', 
   ])
   gates[1]?.()
   expect(await Promise.all(second)).toEqual([30, 40, 50])
+})
+
+test('a group that is to gather takes what comes meanwhile, and is waited for at the end', async () => {
+  const { queue, groups, gates } = controlled({ gatherMs: 50 })
+  const added = [queue.add(1)]
+  await turn()
+  added.push(queue.add(2))
+  await turn()
+  expect(groups).toEqual([])
+  await expect.poll(() => groups).toEqual([[1, 2]])
+  const drained = queue.drained()
+  gates[0]?.()
+  await drained
+  expect(await Promise.all(added)).toEqual([10, 20])
 })
 
 test('a commit that fails refuses its own group and no other', async () => {
