@@ -3,7 +3,6 @@ import { TRIAGE_SETTING, type TriageField, type TriageSettings, triageSettingsIn
 import { openHistory } from '../store/open.ts'
 import type { History as Store } from '../store/store.ts'
 import { type Backtest, backtest, type History, splitFor } from '../triage/backtest.ts'
-import { LEAST_PROMISE } from '../triage/calibration.ts'
 import { CATEGORIES } from '../triage/categories.ts'
 import { ticketText } from '../triage/desk.ts'
 import { type Embedder, unit } from '../triage/embedder.ts'
@@ -11,7 +10,7 @@ import { createEmbedder } from '../triage/embedders.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
 import { count, print, printTable, type Row } from './table.ts'
-import { embedderOf, learningBar, reportRows, share } from './triage.ts'
+import { embedderOf, learningBar, reportRows, share, whyUnsure } from './triage.ts'
 
 type Options = {
   /** ms since the epoch */
@@ -130,14 +129,9 @@ function show(found: Figures): void {
       ok([week, String(tickets), String(sure), String(sureRight), String(tickets - sure)]),
     ),
   )
-  if (found.precision === null) print(`Nothing would have been set: ${whyUnsure(trials)}`)
+  if (found.precision === null) print(whyUnsure(trials))
   if (problem !== null) print(problem)
 }
 
 const ok = (cells: string[]): Row => ({ state: 'ok', cells })
 const ratio = (part: number, whole: number): string => (whole === 0 ? '–' : share(part / whole))
-
-const whyUnsure = (trials: number): string =>
-  trials < LEAST_PROMISE
-    ? `a promise takes ${LEAST_PROMISE} tickets that it can hold out while it learns, and there were ${trials}`
-    : 'it never was as right as is promised'

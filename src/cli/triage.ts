@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
 import { AppError } from '../core/errors.ts'
+import { LEAST_PROMISE } from '../triage/calibration.ts'
 import { classify, type Example, learn, rowsOf } from '../triage/classifier.ts'
 import { type Category, type Descriptions, describe, textsOf } from '../triage/descriptions.ts'
 import type { Embedder, EmbedderConfig } from '../triage/embedder.ts'
 import { createEmbedder } from '../triage/embedders.ts'
-import { type Labelled, labelledFrom, type Report, reportOf, sampleOf } from '../triage/evaluation.ts'
+import { type Labelled, labelledFrom, type Report, reportOf, sampleOf, shownNames } from '../triage/evaluation.ts'
 import type { Pause } from '../triage/regression.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
@@ -38,6 +39,8 @@ const Categories = z
   .min(2)
 
 type Figures = Report & {
+  /** What to know of the figures, a sentence each. */
+  notes: string[]
   examples: number
   embedder: string
   train_seconds: number
@@ -99,6 +102,11 @@ async function figuresOf(options: Options): Promise<Figures> {
   return {
     examples: chosen.length,
     ...reportOf(verdicts, truth, precision),
+    notes: notesOf(
+      chosen.map(({ label }) => label),
+      categories.map(({ name }) => name),
+      truth,
+    ),
     embedder: embedder?.id ?? 'none',
     train_seconds: trained.wall / 1000,
     train_cpu_seconds: trained.cpu / 1000,
@@ -108,6 +116,25 @@ async function figuresOf(options: Options): Promise<Figures> {
     memory_mb: process.resourceUsage().maxRSS / 1024,
   }
 }
+
+function notesOf(learned: readonly string[], names: readonly string[], truth: readonly string[]): string[] {
+  const known = new Set([...names, ...learned])
+  const strange = truth.filter((label) => !known.has(label))
+  const shown = shownNames([...new Set(strange)])
+  return [
+    ...(known.size > 1 ? [] : ['All that it learned from is of one category; there is nothing to tell apart']),
+    ...(strange.length === 0
+      ? []
+      : [`${count(strange.length, 'test')} cannot be right: nothing is known of their category (${shown})`]),
+    ...(learned.length >= LEAST_PROMISE ? [] : [whyUnsure(learned.length)]),
+  ]
+}
+
+/** Why nothing is promised after so many tickets could be held out. */
+export const whyUnsure = (trials: number): string =>
+  trials < LEAST_PROMISE
+    ? `Nothing is promised: that takes ${LEAST_PROMISE} tickets that can be held out while it learns, and there were ${trials}`
+    : 'Nothing is promised: on what was held out while it learned it was never as right as that'
 
 /** Draws how far it has learned from so many examples. */
 export function learningBar(examples: number): Pause {
@@ -216,4 +243,5 @@ function show(found: Figures, { precision }: Options): void {
     ['figure', 'value', ''],
     rows.map((cells) => ({ state: 'ok', cells })),
   )
+  found.notes.forEach(print)
 }

@@ -1,3 +1,4 @@
+import { clip } from '../core/text.ts'
 import { calibrationError } from './calibration.ts'
 import type { Verdict } from './classifier.ts'
 import { parseCsv } from './csv.ts'
@@ -18,7 +19,9 @@ export function labelledFrom(csv: string, file: string): Labelled[] {
   const names = header.map((name) => name.trim().toLowerCase())
   const [text, category] = [names.indexOf('text'), names.indexOf('category')]
   if (text < 0 || category < 0)
-    throw new Error(`${file} needs the columns text and category; it has ${header.join(', ') || 'none'}`)
+    throw new Error(
+      `${file} needs the columns text and category, with commas between; it has ${shownNames(header) || 'none'}`,
+    )
   const found = body.flatMap((row) => {
     const label = row[category]?.trim() ?? ''
     const words = row[text]?.trim() ?? ''
@@ -27,6 +30,11 @@ export function labelledFrom(csv: string, file: string): Labelled[] {
   if (found.length === 0) throw new Error(`${file} has no row with a text and a category`)
   return found
 }
+
+/** Names as a line for people; in a file that is no CSV they may be anything. */
+export const shownNames = (header: readonly string[]): string =>
+  clip(header.join(', ').replaceAll(/\p{C}+/gu, ' '), SHOWN)
+const SHOWN = 200
 
 /** So many of each label, drawn by the seed; all of those that have fewer. */
 export function sampleOf(all: readonly Labelled[], perClass: number, seed: number): Labelled[] {

@@ -74,7 +74,7 @@ describe.each(Object.entries(engines))('%s', (_, settings) => {
       const shown = (await tryIt()).stdout
       expect(shown).toMatch(/accuracy +93\.3 % +15 tickets, 2 categories/)
       expect(shown).toMatch(/printers +7 +87\.5 % +100\.0 %/)
-      expect(shown).toContain('Nothing would have been set: a promise takes 150 tickets')
+      expect(shown).toContain('Nothing is promised: that takes 150 tickets')
       await rm(env['TICKETFLOW_DATA_DIR'] ?? '', { recursive: true, force: true })
     },
     TIME,
