@@ -21,6 +21,10 @@ type Triaging = {
   close: () => Promise<void>
 }
 
+const CONCURRENCY = 2
+/** The embedded store puts on record together what is decided at a time; a database would have so many jobs fail with it. */
+const GATHERED = 16
+
 /** While it is off nothing is to pile up: a new ticket's job is done at once. */
 const DROP: HandlerSpec = { run: async () => {}, concurrency: 8, timeLimitMs: 10_000 }
 
@@ -44,6 +48,7 @@ export async function openTriage(
     }),
     advisor: await advisorOf(config),
     isWorker: config.role !== 'intake',
+    concurrency: config.databaseUrl === null && config.advisor === null ? GATHERED : CONCURRENCY,
     keep: (bytes) => replaceFile(learned, bytes),
     onNotice: (facts, what) => log.info(facts, what),
     onError: (error, what) => log.error({ err: error }, what),

@@ -24,8 +24,6 @@ import { documentOf, startMemory } from './memory.ts'
 /** How soon other nodes see what operators set. */
 const SETTINGS_MS = 5_000
 const TIME_LIMIT_MS = 120_000
-/** As many are put on record together. A language model is asked about fewer at a time. */
-const CONCURRENCY = { alone: 16, advised: 2 }
 /** Twice what a decision shows: some of them may not be near enough. */
 const FOUND = 10
 /** Less alike than this is not worth showing. */
@@ -66,11 +64,13 @@ export async function startTriage(deps: {
   advisor: Advisor | null
   /** Whether this node works: it then learns, and knows what there is before the first question. */
   isWorker: boolean
+  /** How many decisions are at work at a time. */
+  concurrency: number
   keep: (bytes: Uint8Array) => Promise<void>
   onNotice: (facts: object, what: string) => void
   onError: (error: unknown, what: string) => void
 }): Promise<Triage> {
-  const { store, engine, advisor, isWorker, keep, onNotice, onError } = deps
+  const { store, engine, advisor, isWorker, concurrency, keep, onNotice, onError } = deps
   let deciding = 0
   const settings = await watchSettings()
   const vectors = bufferVectors()
@@ -191,7 +191,7 @@ export async function startTriage(deps: {
   }
 
   return {
-    handler: { run, concurrency: CONCURRENCY[advisor === null ? 'alone' : 'advised'], timeLimitMs: TIME_LIMIT_MS },
+    handler: { run, concurrency, timeLimitMs: TIME_LIMIT_MS },
     cron: [embedding.cron],
     similar: async (ticket, { limit, isSolved }) => {
       const text = ticketText(ticket)
