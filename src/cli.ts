@@ -2,8 +2,9 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 
 import { addArticleCommands } from './cli/article-commands.ts'
 import { addJobCommands } from './cli/job-commands.ts'
-import { example, seconds, SETTINGS, share, whole } from './cli/options.ts'
+import { date, example, part, seconds, SETTINGS, share, whole } from './cli/options.ts'
 import { addSourceCommands } from './cli/source-commands.ts'
+import { TRIAGE_FIELDS } from './core/decision.ts'
 import { type Scope, SCOPES } from './core/key.ts'
 import { ROLES } from './core/role.ts'
 import { version } from './version.ts'
@@ -329,6 +330,34 @@ triage
     ),
   )
   .action(async (options) => (await import('./cli/triage.ts')).evaluate(options))
+
+triage
+  .command('backtest')
+  .description('learn from the older part of this store’s history, be tried on the newer, and print how well it did')
+  .addOption(
+    new Option('--since <date>', 'where the newer part begins, by when it was said what a ticket is')
+      .argParser(date)
+      .conflicts('last'),
+  )
+  .option('--last <share>', 'how much of the history is the newer part', part, 0.2)
+  .addOption(new Option('--field <field>', 'what is tried').choices(TRIAGE_FIELDS).default('category'))
+  .option('--embedder <name>', 'bundled, none, or the address of a server; what the server is set to unless given')
+  .option('--embedder-model <name>', 'the server’s model')
+  .option('--precision <share>', 'how much of what it is sure of has to be right; as it is set unless given', share)
+  .option('--json', 'print the figures as JSON')
+  .addHelpText(
+    'after',
+    `\nAlso while the server runs; nothing is changed. What people set counts before what senders sent. ${SETTINGS}`,
+  )
+  .addHelpText(
+    'after',
+    example(
+      ['ticketflow triage backtest', 'the newest fifth, judged by what the rest teaches'],
+      ['ticketflow triage backtest --since 2026-11-01 --field priority', ''],
+      ['ticketflow triage backtest --embedder none --precision 0.9 --json', 'what other settings would do'],
+    ),
+  )
+  .action(async (options) => (await import('./cli/backtest.ts')).tryOnHistory(options))
 
 await program.parseAsync()
 

@@ -181,7 +181,7 @@ export async function startServer(config: Config, announce: Announce): Promise<S
       connections: { total: config.maxConnections, perAddress: config.addressConnections },
       tls: tls === null ? null : tls.options,
     })
-    const work = workOf(config.role, triage.handler, {
+    const work = workOf(config.role, triage.handler, triage.cron, {
       store,
       retentionDays: config.retentionDays,
       onPruned: (count) => log.info({ count }, 'deliveries past their retention were forgotten'),

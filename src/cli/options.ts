@@ -31,3 +31,18 @@ export function share(text: string): number {
   if (value >= 0.5 && value < 1) return value
   throw new InvalidArgumentError('It must be a share from 0.5 to less than 1, such as 0.95.')
 }
+
+/** As `seconds`: `20 %`, `20%` or `0.2`. */
+export function part(text: string): number {
+  const [, number = '', sign] = /^(\d*\.?\d+)\s?(%?)$/.exec(text.trim()) ?? []
+  const value = Number(number) / (sign === '%' ? 100 : 1)
+  if (value >= 0.01 && value <= 0.9) return value
+  throw new InvalidArgumentError('It must be a share from 1% to 90%, such as 20% or 0.2.')
+}
+
+/** As `seconds`: a day or a moment, as ms. */
+export function date(text: string): number {
+  const value = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : NaN
+  if (Number.isFinite(value)) return value
+  throw new InvalidArgumentError('It must be a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z.')
+}

@@ -38,7 +38,7 @@ export function paint(style: Parameters<typeof styleText>[0], text: string): str
 }
 
 function oneLine(cell: string): string {
-  const line = cell.replaceAll(/\s+/g, ' ')
+  const line = cell.replaceAll(/[\s\p{Cc}]+/gu, ' ')
   return line.length > CELL_LIMIT ? `${line.slice(0, CELL_LIMIT - 1)}…` : line
 }
 

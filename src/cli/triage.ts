@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
 import { AppError } from '../core/errors.ts'
+import { LEAST_PROMISE } from '../triage/calibration.ts'
 import { classify, type Example, learn, rowsOf } from '../triage/classifier.ts'
 import { type Category, type Descriptions, describe, textsOf } from '../triage/descriptions.ts'
 import type { Embedder, EmbedderConfig } from '../triage/embedder.ts'
 import { createEmbedder } from '../triage/embedders.ts'
-import { type Labelled, labelledFrom, type Report, reportOf, sampleOf } from '../triage/evaluation.ts'
+import { type Labelled, labelledFrom, type Report, reportOf, sampleOf, shownNames } from '../triage/evaluation.ts'
+import type { Pause } from '../triage/regression.ts'
 import { exitWith } from './fault.ts'
 import { clearLine, drawLine, percent } from './progress.ts'
 import { count, print, printTable } from './table.ts'
@@ -37,6 +39,8 @@ const Categories = z
   .min(2)
 
 type Figures = Report & {
+  /** What to know of the figures, a sentence each. */
+  notes: string[]
   examples: number
   embedder: string
   train_seconds: number
@@ -71,24 +75,18 @@ async function figuresOf(options: Options): Promise<Figures> {
   const all = train === undefined ? [] : renamed(labelled(train))
   const chosen = perClass === undefined ? all : sampleOf(all, perClass, seed)
 
-  const embedder = createEmbedder(embedderOf(options))
+  const embedder = await createEmbedder(embedderOf(options.embedder, options.embedderModel))
   const wall = performance.now()
   const descriptions = await described(categories, embedder)
   const vectors = await embedAll(embedder, chosen, 'reading what it learns from')
   const embedMs = performance.now() - wall
 
   const [started, cpu] = [performance.now(), process.cpuUsage()]
-  let rows = 0
-  const expected = rowsOf(chosen.length)
   const model = await learn({
     examples: chosen.map(({ text, label }, at): Example => ({ text, label, vector: vectors?.[at] ?? null })),
     descriptions,
     precision,
-    pause: (done) => {
-      rows += done
-      if (rows % 4096 === 0) drawLine(`learning: ${Math.min(99, percent(rows, expected))} %`)
-      return undefined
-    },
+    pause: learningBar(chosen.length),
   })
   const trained = { wall: performance.now() - started, cpu: cpuMs(cpu) }
 
@@ -104,6 +102,11 @@ async function figuresOf(options: Options): Promise<Figures> {
   return {
     examples: chosen.length,
     ...reportOf(verdicts, truth, precision),
+    notes: notesOf(
+      chosen.map(({ label }) => label),
+      categories.map(({ name }) => name),
+      truth,
+    ),
     embedder: embedder?.id ?? 'none',
     train_seconds: trained.wall / 1000,
     train_cpu_seconds: trained.cpu / 1000,
@@ -114,8 +117,38 @@ async function figuresOf(options: Options): Promise<Figures> {
   }
 }
 
+function notesOf(learned: readonly string[], names: readonly string[], truth: readonly string[]): string[] {
+  const known = new Set([...names, ...learned])
+  const strange = truth.filter((label) => !known.has(label))
+  const shown = shownNames([...new Set(strange)])
+  return [
+    ...(known.size > 1 ? [] : ['All that it learned from is of one category; there is nothing to tell apart']),
+    ...(strange.length === 0
+      ? []
+      : [`${count(strange.length, 'test')} cannot be right: nothing is known of their category (${shown})`]),
+    ...(learned.length >= LEAST_PROMISE ? [] : [whyUnsure(learned.length)]),
+  ]
+}
+
+/** Why nothing is promised after so many tickets could be held out. */
+export const whyUnsure = (trials: number): string =>
+  trials < LEAST_PROMISE
+    ? `Nothing is promised: that takes ${LEAST_PROMISE} tickets that can be held out while it learns, and there were ${trials}`
+    : 'Nothing is promised: on what was held out while it learned it was never as right as that'
+
+/** Draws how far it has learned from so many examples. */
+export function learningBar(examples: number): Pause {
+  const expected = rowsOf(examples)
+  let rows = 0
+  return (done) => {
+    rows += done
+    if (rows % 4096 === 0) drawLine(`learning: ${Math.min(99, percent(rows, expected))} %`)
+    return undefined
+  }
+}
+
 /** `bundled`, `none`, or the address of a server: Ollama's own protocol on its port or under `/api`, else OpenAI's. */
-function embedderOf({ embedder: name, embedderModel: model }: Options): EmbedderConfig {
+export function embedderOf(name: string, model: string | undefined): EmbedderConfig {
   if (name === 'bundled' || name === 'none') return { kind: name }
   if (!/^https?:\/\//.test(name) || !URL.canParse(name))
     throw new AppError(
@@ -174,11 +207,11 @@ function cpuMs(before: NodeJS.CpuUsage): number {
   return (user + system) / 1000
 }
 
-const share = (value: number): string => `${(value * 100).toFixed(1)} %`
+export const share = (value: number): string => `${(value * 100).toFixed(1)} %`
 
-function show(found: Figures, { precision }: Options): void {
-  const { precision: reached, threshold } = { ...found, threshold: share(precision) }
-  const rows: [string, string, string][] = [
+/** How well it did, a row each: figure, value, what it means. */
+export function reportRows(found: Report, precision: number): [string, string, string][] {
+  return [
     [
       'accuracy',
       share(found.accuracy),
@@ -186,12 +219,18 @@ function show(found: Figures, { precision }: Options): void {
     ],
     ['top 3', share(found.top3), 'the right one among the first three'],
     [
-      `coverage at ${threshold}`,
+      `coverage at ${share(precision)}`,
       share(found.coverage),
-      reached === null ? 'nothing was sure enough' : `of these ${share(reached)} were right`,
+      found.precision === null ? 'nothing was sure enough' : `of these ${share(found.precision)} were right`,
     ],
     ['best coverage', share(found.coverage_at_best), 'had the threshold been picked on these very tickets'],
     ['calibration error', share(found.calibration_error), 'how far confidence is from what came true'],
+  ]
+}
+
+function show(found: Figures, { precision }: Options): void {
+  const rows = [
+    ...reportRows(found, precision),
     ['per ticket', `${found.ms_per_ticket.toFixed(2)} ms`, `${found.cpu_ms_per_ticket.toFixed(2)} ms CPU`],
     [
       'training',
@@ -204,4 +243,5 @@ function show(found: Figures, { precision }: Options): void {
     ['figure', 'value', ''],
     rows.map((cells) => ({ state: 'ok', cells })),
   )
+  found.notes.forEach(print)
 }

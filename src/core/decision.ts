@@ -106,4 +106,10 @@ export const TriageSettings = z
   .meta({ id: 'TriageSettings' })
 export type TriageSettings = z.infer<typeof TriageSettings>
 
+/** Under what name the store keeps them. */
+export const TRIAGE_SETTING = 'triage'
+
+/** What the store keeps, or what is preset where it keeps nothing. */
+export const triageSettingsIn = (json: string | null): TriageSettings => TriageSettings.parse(JSON.parse(json ?? '{}'))
+
 export const isPriority = (value: string): value is Priority => (PRIORITIES as readonly string[]).includes(value)

@@ -41,6 +41,8 @@ export type CronEntry = {
   name: string
   everyMs: number
   timeLimitMs: number
+  /** It goes on next time wherever it is ended: who stops does not wait for it. */
+  isInterruptible?: boolean
   run: (signal: AbortSignal) => Promise<void>
 }
 

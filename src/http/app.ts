@@ -208,7 +208,7 @@ export async function createApp(deps: {
   await app.register(jobRoutes(jobs), { prefix: '/api' })
   await app.register(articleRoutes(library), { prefix: '/api' })
   await app.register(searchRoutes(store, triage), { prefix: '/api' })
-  if (triage !== null) await app.register(triageRoutes(store, triage), { prefix: '/api' })
+  if (triage !== null) await app.register(triageRoutes(store, triage, jobs), { prefix: '/api' })
   return app
 }
 

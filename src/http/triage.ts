@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { Category, Decision, isPriority, TRIAGE_FIELDS, TriageSettings } from '../core/decision.ts'
 import { fail } from '../core/errors.ts'
 import { excerptOf } from '../core/excerpt.ts'
+import type { Jobs } from '../core/jobs.ts'
 import { STATUSES, type Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { articlesOf, type FoundArticle } from '../work/found-articles.ts'
@@ -49,6 +50,11 @@ const Feedback = z
     error: 'must be low, medium, high or urgent',
   })
 
+const Asked = z.object({
+  job: z.int().describe('The job that decides'),
+  look_at: z.string().describe('Where the decision will be: `triage.decided_at` is then a later time'),
+})
+
 const Accuracy = z.object({
   field: z.enum(TRIAGE_FIELDS),
   value: z.string().describe('What people set'),
@@ -66,6 +72,10 @@ const State = z.object({
   embedder: z.string().nullable().describe('What makes vectors; null for none'),
   advisor: z.string().nullable().describe('The language model, where one is set'),
   learned: z.record(z.string(), z.int()).describe('From how many tickets, by field'),
+  vectors: z
+    .object({ tickets: z.int(), missing: z.int() })
+    .nullable()
+    .describe('How many tickets can be found as similar, and of these, how many the embedder has not read yet'),
   notes: z.array(z.string()).describe('What does not work, a sentence each'),
 })
 
@@ -107,7 +117,7 @@ async function headOf(store: Store, id: number): Promise<Ticket | null> {
 }
 
 /** What triage says and how right it is, and what people say to that. */
-export const triageRoutes = (store: Store, triage: Triage) => async (app: App) => {
+export const triageRoutes = (store: Store, triage: Triage, jobs: Pick<Jobs, 'add'>) => async (app: App) => {
   const tags = ['triage']
 
   app.get(
@@ -153,6 +163,27 @@ export const triageRoutes = (store: Store, triage: Triage) => async (app: App) =
       if (!(await store.triage.judge(id, field, value, actor))) fail('not_found', `No ticket ${id}`)
       triage.heard()
       return { noted: true as const }
+    },
+  )
+
+  app.post(
+    '/tickets/:id/triage',
+    {
+      schema: {
+        tags,
+        summary:
+          'Ask triage for a new decision; the one before stays on record, and nothing that somebody said changes',
+        params: Id,
+        response: { 202: Asked, ...Errors },
+      },
+    },
+    async ({ params: { id } }, reply) => {
+      if ((await store.ticket(id)) === null) return fail('not_found', `No ticket ${id}`)
+      const cause = `asked ${new Date().toISOString()}`
+      // Who asks again while it waits is answered by the same decision.
+      const job = await jobs.add('triage', { ticket_id: id, cause }, { key: `triage:${id}` })
+      const lookAt = `/api/tickets/${id}`
+      return reply.status(202).header('location', lookAt).send({ job, look_at: lookAt })
     },
   )
 

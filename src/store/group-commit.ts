@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { AppError } from '../core/errors.ts'
 
 /** Where a queue counts as crowded, and where no longer; parts of its bounds. */
@@ -37,8 +39,10 @@ export function createGroupCommit<Item, Result>(options: {
   lanes?: number
   /** A commit beside another begins only for this many: small ones cost nearly as much as large ones. */
   leastBeside?: number
+  /** How long a group is to gather, where nobody waits for it. */
+  gatherMs?: number
 }): GroupCommit<Item, Result> {
-  const { commit, weigh, maxItems, maxBytes, maxGroup, lanes = 1, leastBeside = 1 } = options
+  const { commit, weigh, maxItems, maxBytes, maxGroup, lanes = 1, leastBeside = 1, gatherMs = 0 } = options
   const free = Array.from({ length: lanes }, (_, lane) => lane)
   const running = new Set<Promise<void>>()
   let waiting: Waiting<Item, Result>[] = []
@@ -76,6 +80,7 @@ export function createGroupCommit<Item, Result>(options: {
     // Everything that the sockets hold right now is read before the check phase: one commit takes it all.
     await new Promise((resolve) => setImmediate(resolve))
     while (isDue(lanes - free.length - 1)) {
+      if (gatherMs > 0) await sleep(gatherMs)
       const group = waiting.splice(0, maxGroup)
       for (const { weight } of group) bytes -= weight
       crowded &&= isFilled(RELIEVED)

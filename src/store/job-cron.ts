@@ -15,7 +15,7 @@ export function startCron(
   hooks: JobsHooks,
 ): { close: (drainMs: number) => Promise<void> } {
   const timers = new Map<string, NodeJS.Timeout>()
-  const running = new Map<Run, Promise<unknown>>()
+  const running = new Map<Run, { ended: Promise<unknown>; isInterruptible: boolean }>()
   let closed = false
 
   async function tick(entry: CronEntry): Promise<void> {
@@ -32,10 +32,10 @@ export function startCron(
     )
   }
 
-  async function runEntry({ name, timeLimitMs, run: work }: CronEntry): Promise<void> {
+  async function runEntry({ name, timeLimitMs, isInterruptible = false, run: work }: CronEntry): Promise<void> {
     if (closed) return
     const run = startRun(timeLimitMs, work)
-    running.set(run, run.ended)
+    running.set(run, { ended: run.ended, isInterruptible })
     const { outcome, error, seconds } = await run.ended
     running.delete(run)
     hooks.onRun(name, outcome, seconds)
@@ -48,7 +48,8 @@ export function startCron(
       closed = true
       for (const timer of timers.values()) clearTimeout(timer)
       const impatience = setTimeout(() => [...running.keys()].forEach((run) => run.release()), drainMs)
-      await Promise.all(running.values())
+      for (const [run, { isInterruptible }] of running) if (isInterruptible) run.release()
+      await Promise.all([...running.values()].map(({ ended }) => ended))
       clearTimeout(impatience)
     },
   }

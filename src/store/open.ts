@@ -3,7 +3,7 @@ import type { Postgres } from './postgres.ts'
 import type { Notary } from './receipt-key.ts'
 import { prepareDirectory } from './sqlite-files.ts'
 import type { KeyStore, ReceiptKeyStore } from './key-store.ts'
-import type { ArticleStore, AuditReader, RhythmStore, SourceStore, Store, Witness } from './store.ts'
+import type { ArticleStore, AuditReader, History, RhythmStore, SourceStore, Store, Witness } from './store.ts'
 
 /** What the configuration says of the store: which engine, and where. */
 export type Where = { databaseUrl: string | null; dataDir: string }
@@ -116,4 +116,11 @@ export async function openAudit({
   }
   const audit = (await import('./sqlite-audit.ts')).openAudit(dataDir)
   return { ...audit, close: async () => audit.close() }
+}
+
+/** What there is to learn from, also beside a server that writes. Throws StoreError. */
+export async function openHistory({ databaseUrl, dataDir }: Where): Promise<History> {
+  if (databaseUrl === null) return (await import('./sqlite-triage.ts')).openHistory(dataDir)
+  const { triage, newestTicket, close } = await (await loadPostgres()).openPostgresBeside(databaseUrl)
+  return { ...triage, newestTicket, close }
 }

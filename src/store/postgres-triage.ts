@@ -35,7 +35,8 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
     vectors: async (model, before, limit) => {
       const rows = await ask(
         pool,
-        'select ticket_id, vector from vectors where model = $1 and ticket_id < $2 order by ticket_id desc limit $3',
+        `select ticket_id, vector from vectors where model = $1 and ticket_id < $2 and length(vector) > 0
+         order by ticket_id desc limit $3`,
         [model, before, limit],
       )
       return rows.map((row): StoredVector => {
@@ -43,6 +44,15 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
         const bytes = Uint8Array.from(row['vector'] as Uint8Array)
         return { ticketId: Number(row['ticket_id']), vector: new Int8Array(bytes.buffer) }
       })
+    },
+    unembedded: async (model, from, limit) => {
+      const rows = await ask(
+        pool,
+        `select t.id, count(*) over () as count from tickets t left join vectors v on v.ticket_id = t.id and v.model = $1
+         where t.id >= $2 and v.ticket_id is null order by t.id desc limit $3`,
+        [model, from, limit],
+      )
+      return { count: Number(rows[0]?.['count'] ?? 0), tickets: rows.map((row) => Number(row['id'])) }
     },
     saveVectors: async (model, vectors) => {
       await ask(
@@ -67,7 +77,9 @@ export function createPostgresTriage(pool: Pool): Omit<TriageStore, 'decide' | '
 
 // As sqlite-triage.ts has them.
 const examplesOf = (field: TriageField, bit: number) => `
-  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person
+  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person,
+    coalesce(v.at, (select max(at) from timeline where ticket_id = t.id and changes like '%"${field}":%'), t.created_at)
+      as said_at
   from tickets t left join verdicts v on v.ticket_id = t.id and v.field = '${field}'
   where t.id between $1 and $2 and (v.value is not null or coalesce(t.unsaid, 0) & ${bit} = 0)
   order by t.id desc`

@@ -139,7 +139,7 @@ export async function openPostgresStore(options: {
   }
 }
 
-/** Keys, sources, articles and audit log of a database, for a command that runs beside its servers. Throws StoreError. */
+/** Keys, sources, articles, audit log and what there is to learn from, for a command that runs beside servers. Throws StoreError. */
 export async function openPostgresBeside(url: string) {
   await prepareDatabase(url)
   const pool = createPool(url, { name: 'ticketflow command', max: 2 })
@@ -151,6 +151,8 @@ export async function openPostgresBeside(url: string) {
     receiptKeyStore: createPostgresReceiptKeys(pool, teller, ''),
     articleStore: createPostgresArticles({ reading: pool, writing: pool }, teller),
     audit: createPostgresAudit(pool, ''),
+    triage: createPostgresTriage(pool),
+    newestTicket: async () => (await createPostgresReader(pool).figures()).newestTicket,
     close: () => pool.end(),
   }
 }

@@ -115,6 +115,7 @@ export const exampleOf = (row: Record<string, unknown>): Example => ({
   description: String(row['description']),
   value: String(row['value']),
   isByPerson: Number(row['by_person']) === 1,
+  saidAt: Number(row['said_at']),
 })
 
 export const accuracyOf = (field: TriageField, row: Record<string, unknown>): AccuracyRow => ({

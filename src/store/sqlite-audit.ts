@@ -1,19 +1,9 @@
 import { hash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 
 import type { Checkpoint } from '../core/audit.ts'
-import {
-  assertOurs,
-  assertWholeFile,
-  isLocked,
-  schemaVersion,
-  storeFault,
-  StoreError,
-  storePath,
-} from './sqlite-files.ts'
+import { openToRead } from './sqlite-beside.ts'
 import { DELIVERY, deliveryOf, numberOrNull, textOrNull } from './rows.ts'
-import { assertWholeLog } from './sqlite-wal.ts'
 import type { Anchor, AuditReader, AuditRow, AuditStart } from './store.ts'
 
 /** The schema whose columns are read here. */
@@ -94,38 +84,12 @@ export function auditRow(row: Record<string, unknown>): AuditRow {
 
 /** Opens the audit log of `directory` to be read, also beside a server that writes to it. Throws StoreError. */
 export function openAudit(directory: string): AuditReader & { close: () => void } {
-  const path = storePath(directory)
-  if (!existsSync(path)) throw new StoreError(`There is no store in ${directory}; set TICKETFLOW_DATA_DIR to one`)
-  const saying = <T>(read: () => T): T => {
-    try {
-      return read()
-    } catch (cause) {
-      if (cause instanceof StoreError) throw cause
-      throw storeFault(cause, path)
-    }
-  }
-  if (!isLocked(directory)) assertWholeLog(path)
-  const db = saying(() => {
-    assertWholeFile(path)
-    return new DatabaseSync(path, { readOnly: true, timeout: 5000 })
-  })
-  try {
-    const queries = saying(() => {
-      assertOurs(db, path)
-      if (schemaVersion(db) >= CHAIN_SCHEMA) return auditQueries(db)
-      throw new StoreError(
-        `${path} was written by an older TicketFlow; start the server once, and it is brought up to date`,
-      )
-    })
-    return {
-      auditNodes: async () => [''],
-      checkpoint: async () => saying(queries.checkpoint),
-      auditStart: async () => saying(queries.auditStart),
-      auditPage: async (after, limit) => saying(() => queries.auditPage(after, limit)),
-      close: () => db.close(),
-    }
-  } catch (error) {
-    db.close()
-    throw error
+  const { queries, asked, close } = openToRead(directory, CHAIN_SCHEMA, auditQueries)
+  return {
+    auditNodes: async () => [''],
+    checkpoint: async () => asked(queries.checkpoint),
+    auditStart: async () => asked(queries.auditStart),
+    auditPage: async (after, limit) => asked(() => queries.auditPage(after, limit)),
+    close,
   }
 }

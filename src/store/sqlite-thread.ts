@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { extname } from 'node:path'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
@@ -152,7 +153,11 @@ function open(directory: string, onFault: (error: unknown) => void): { api: Sqli
   return { api: createReader(db, index), close }
 }
 
-if (!isMainThread && parentPort !== null) serve(parentPort, String(workerData))
+if (!isMainThread && parentPort !== null) {
+  serve(parentPort, String(workerData))
+  // What a thread compiled is kept for the next start: not by itself, where it is killed or terminated.
+  flushCompileCache()
+}
 
 function serve(port: NonNullable<typeof parentPort>, directory: string): void {
   let store: ReturnType<typeof open> | null = null

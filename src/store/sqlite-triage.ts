@@ -2,7 +2,8 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import type { AccuracyRow, TriageField } from '../core/decision.ts'
 import { accuracyOf, exampleOf } from './rows.ts'
-import type { Example, StoredVector } from './store.ts'
+import { openToRead } from './sqlite-beside.ts'
+import type { Example, History, StoredVector } from './store.ts'
 
 /** What is asked about triage, on the reading connection. */
 export function triageQueries(db: DatabaseSync) {
@@ -16,7 +17,11 @@ export function triageQueries(db: DatabaseSync) {
       priority: db.prepare(examplesOf('priority', 2)),
     },
     vectors: db.prepare(`
-      select ticket_id, vector from vectors where model = ? and ticket_id < ? order by ticket_id desc limit ?`),
+      select ticket_id, vector from vectors where model = ? and ticket_id < ? and length(vector) > 0
+      order by ticket_id desc limit ?`),
+    unembedded: db.prepare(`
+      select t.id, count(*) over () as count from tickets t left join vectors v on v.ticket_id = t.id and v.model = ?
+      where t.id >= ? and v.ticket_id is null order by t.id desc limit ?`),
     // Against the last decision before the verdict: what somebody saw who then said what it is.
     accuracy: {
       category: db.prepare(accuracyFor('category')),
@@ -44,6 +49,10 @@ export function triageQueries(db: DatabaseSync) {
           vector: new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
         }
       }),
+    unembedded: (model: string, from: number, limit: number) => {
+      const rows = sql.unembedded.all(model, from, limit)
+      return { count: Number(rows[0]?.['count'] ?? 0), tickets: rows.map((row) => Number(row['id'])) }
+    },
     accuracy: (since: number): AccuracyRow[] =>
       (['category', 'priority'] as const).flatMap((field) =>
         sql.accuracy[field].all(since).map((row) => accuracyOf(field, row)),
@@ -51,8 +60,11 @@ export function triageQueries(db: DatabaseSync) {
   }
 }
 
+// A sender says it with the ticket, or when its timeline says so last.
 const examplesOf = (field: TriageField, bit: number) => `
-  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person
+  select t.id, t.title, t.description, coalesce(v.value, t.${field}) as value, v.value is not null as by_person,
+    coalesce(v.at, (select max(at) from timeline where ticket_id = t.id and changes like '%"${field}":%'), t.created_at)
+      as said_at
   from tickets t left join verdicts v on v.ticket_id = t.id and v.field = '${field}'
   where t.id between ? and ? and (v.value is not null or coalesce(t.unsaid, 0) & ${bit} = 0)
   order by t.id desc`
@@ -64,3 +76,23 @@ const accuracyFor = (field: TriageField) => `
   join triage d on d.id = (
     select max(id) from triage where ticket_id = v.ticket_id and decided_at <= v.at and ${field} is not null)
   where v.field = '${field}' and v.at >= ? group by 1, 2 order by 2, 1`
+
+/** The schema whose columns are read here: so many migrations. */
+const TRIAGE_SCHEMA = 8
+
+/** Opens what there is to learn from in the store of `directory`, also beside a server. Throws StoreError. */
+export function openHistory(directory: string): History {
+  const { queries, asked, close } = openToRead(directory, TRIAGE_SCHEMA, historyQueries)
+  return {
+    newestTicket: async () => asked(() => Number(queries.newest.get()?.['id'])),
+    examples: async (field, first, last) => asked(() => queries.examples(field, first, last)),
+    vectors: async (model, before, limit) => asked(() => queries.vectors(model, before, limit)),
+    setting: async (name) => asked(() => queries.setting(name)),
+    close: async () => close(),
+  }
+}
+
+const historyQueries = (db: DatabaseSync) => ({
+  ...triageQueries(db),
+  newest: db.prepare('select coalesce(max(id), 0) as id from tickets'),
+})

@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts'
+import type { NewDecision } from '../core/decision.ts'
 import type { Jobs, JobsHooks } from '../core/jobs.ts'
 import { createGroupCommit } from './group-commit.ts'
 import { createActivity } from './activity.ts'
@@ -36,6 +37,12 @@ export type SqliteStore = Store & { createJobs: (hooks: JobsHooks) => Jobs }
 const PRUNE_CHUNK = 500
 /** What a waiting change counts as of the bytes that may wait. */
 const CHANGE_BYTES = 4096
+
+/** What became of a decision, or what is wrong with it alone. */
+type Decided = { result: 'decided' | 'repeated' | 'gone' } | { error: unknown }
+
+/** Decisions of so long are one change. */
+const DECISIONS_MS = 50
 
 const isSettled = (written: Written): written is Settled => !('value' in written)
 
@@ -147,6 +154,28 @@ export async function openSqliteStore(options: {
       return ('value' in written ? written.value : undefined) as T
     }
 
+    // Nobody waits for one, and each commit holds up whoever does wait for this thread.
+    const decisions = createGroupCommit<NewDecision, Decided>({
+      commit: (group) => decideAll(group),
+      weigh: ({ seen }) => seen.length,
+      maxItems: maxQueued,
+      maxBytes: maxQueuedBytes,
+      maxGroup: 100,
+      gatherMs: DECISIONS_MS,
+    })
+
+    /** Together, unless one is at fault: then each alone. */
+    async function decideAll(group: readonly NewDecision[]): Promise<Decided[]> {
+      const decide = (some: readonly NewDecision[]) =>
+        change(() => some.map((one): Decided => ({ result: writer.changes.decide(one) })))
+      try {
+        return await decide(group)
+      } catch (error) {
+        if (error instanceof AppError || group.length === 1) return group.map(() => ({ error }))
+        return (await Promise.all(group.map((one) => decideAll([one])))).flat()
+      }
+    }
+
     return {
       ticket: (id) => reader.ticket(id),
       heldTicket: (id) => reader.heldTicket(id),
@@ -197,13 +226,15 @@ export async function openSqliteStore(options: {
         triageOf: (ticketId) => reader.triageOf(ticketId),
         examples: (field, first, last) => reader.examples(field, first, last),
         vectors: (model, before, limit) => reader.vectors(model, before, limit),
+        unembedded: (model, from, limit) => reader.unembedded(model, from, limit),
         accuracy: (since) => reader.accuracy(since),
         newestVerdict: () => reader.newestVerdict(),
         setting: (name) => reader.setting(name),
         decide: async (decision) => {
-          const result = await change(() => writer.changes.decide(decision))
-          if (result === 'decided') witness?.publish({ deliveries: [], tickets: [decision.ticketId] })
-          return result
+          const decided = await decisions.add(decision)
+          if ('error' in decided) throw decided.error
+          if (decided.result === 'decided') witness?.publish({ deliveries: [], tickets: [decision.ticketId] })
+          return decided.result
         },
         judge: (ticketId, field, value, actor) =>
           change(() => writer.changes.judge({ ticketId, field, value, actor, at: Date.now() })),
@@ -238,7 +269,7 @@ export async function openSqliteStore(options: {
       queued: commits.queued,
       isCrowded: commits.isCrowded,
       close: async () => {
-        await commits.drained()
+        await Promise.all([commits.drained(), decisions.drained()])
         await reader.stop()
         db.close()
         unlock()

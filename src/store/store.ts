@@ -207,7 +207,15 @@ export type SourceStore = {
 }
 
 /** A ticket of which somebody said what a field is: a person, or else its sender. */
-export type Example = { ticketId: number; title: string; description: string; value: string; isByPerson: boolean }
+export type Example = {
+  ticketId: number
+  title: string
+  description: string
+  value: string
+  isByPerson: boolean
+  /** When it was said, ms. */
+  saidAt: number
+}
 
 /** A ticket's meaning, a byte a dimension. */
 export type StoredVector = { ticketId: number; vector: Int8Array }
@@ -219,12 +227,23 @@ type TriageReader = {
   examples: (field: TriageField, first: number, last: number) => Promise<Example[]>
   /** Made by this model, of tickets before this one, newest first. */
   vectors: (model: string, before: number, limit: number) => Promise<StoredVector[]>
+  /**
+   * Tickets from this number on that this model has neither made a vector of nor said that it cannot: how many, and the
+   * numbers of the newest.
+   */
+  unembedded: (model: string, from: number, limit: number) => Promise<{ count: number; tickets: number[] }>
   /** How right triage was about what people said since (ms), by field, value and week. */
   accuracy: (since: number) => Promise<AccuracyRow[]>
   /** When a person last said what a field is, ms; 0 where nobody has. */
   newestVerdict: () => Promise<number>
   /** What operators set, JSON by name; null where nobody did. */
   setting: (name: string) => Promise<string | null>
+}
+
+/** What there is to learn from, for a command that runs beside the server. */
+export type History = Pick<TriageReader, 'examples' | 'vectors' | 'setting'> & {
+  newestTicket: () => Promise<number>
+  close: () => Promise<void>
 }
 
 /** What triage decides and learns from. */
@@ -236,6 +255,7 @@ export type TriageStore = TriageReader & {
   decide: (decision: NewDecision) => Promise<'decided' | 'repeated' | 'gone'>
   /** Keeps a person's word on what a field is, without changing the ticket. False when there is no such ticket. */
   judge: (ticketId: number, field: TriageField, value: string, actor: string) => Promise<boolean>
+  /** In place of what another model made; an empty one says that this model does not know the ticket's language. */
   saveVectors: (model: string, vectors: ReadonlyMap<number, Int8Array>) => Promise<void>
   saveSetting: (name: string, value: string) => Promise<void>
 }

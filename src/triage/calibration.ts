@@ -13,7 +13,7 @@ export const UNPROVED: Calibration = { slope: 0.6, offset: 0, threshold: null, t
 /** Fewer say next to nothing about a curve. */
 const LEAST_TRIALS = 30
 /** Nothing is promised on fewer: on 40 and 80, what was promised at 95 % reached 91 and 90, on 104 once 91. */
-const LEAST_PROMISE = 150
+export const LEAST_PROMISE = 150
 
 const logOdds = (probability: number): number => {
   const p = Math.min(1 - 1e-6, Math.max(1e-6, probability))

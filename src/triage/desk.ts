@@ -32,6 +32,9 @@ export type Opinion = {
   took_ms: number
 }
 
+/** A vector a text; null where the embedder does not know its language, or where it failed: then it is not complete. */
+export type Embedded = { embedder: string | null; vectors: (Float32Array | null)[]; isComplete: boolean }
+
 export type LearnedField = { examples: number; classes: number; trials: number; threshold: number | null }
 export type Learned = { category: LearnedField; priority: LearnedField; took_ms: number }
 
@@ -109,12 +112,15 @@ export function createDesk({ embedder, now, ...given }: Settings) {
     }
   }
 
-  async function embed(texts: readonly string[], signal: AbortSignal): Promise<(Float32Array | null)[]> {
+  async function embed(texts: readonly string[], signal: AbortSignal): Promise<Embedded> {
     const wanted = texts.filter((text) => embedder !== null && understands(embedder, languageOf(text)))
-    const vectors = wanted.length === 0 ? null : await vectorsOf(wanted, signal)
-    if (vectors === null) return texts.map(() => null)
-    const of = new Map(wanted.map((text, at) => [text, vectors[at] ?? null]))
-    return texts.map((text) => of.get(text) ?? null)
+    const vectors = wanted.length === 0 ? [] : await vectorsOf(wanted, signal)
+    const of = new Map(wanted.map((text, at) => [text, vectors?.[at] ?? null]))
+    return {
+      embedder: embedder?.id ?? null,
+      vectors: texts.map((text) => of.get(text) ?? null),
+      isComplete: vectors !== null,
+    }
   }
 
   /** The newest tickets first. What was learned before is used until the end. */

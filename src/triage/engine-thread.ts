@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { setPriority } from 'node:os'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -30,12 +31,16 @@ const FINDER_CAPACITY = 20_000
 /** How long it learns before it looks whether somebody asks. */
 const SLICE_MS = 20
 
-if (parentPort !== null) serve(parentPort, workerData as ThreadData)
+if (parentPort !== null) await serve(parentPort, workerData as ThreadData)
+// What a thread compiled is kept for the next start: not by itself, where it is killed or terminated.
+flushCompileCache()
 
-function serve(port: NonNullable<typeof parentPort>, { embedder, categories, precision }: ThreadData): void {
+async function serve(port: NonNullable<typeof parentPort>, given: ThreadData): Promise<void> {
+  const { categories, precision } = given
   // Of the thread alone on Linux; elsewhere of the whole process.
   if (process.platform === 'linux') setPriority(0, NICE)
-  const desk = createDesk({ embedder: createEmbedder(embedder), categories, precision, now: Date.now })
+  const embedder = await createEmbedder(given.embedder)
+  const desk = createDesk({ embedder, categories, precision, now: Date.now })
   const finder = createFinder(FINDER_CAPACITY)
   const running = new Map<number, AbortController>()
   const tickets: LabelledTicket[] = []

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 
 import { AppError } from '../core/errors.ts'
 import type { Category } from './descriptions.ts'
-import type { DeskState, LabelledTicket, Learned, Opinion } from './desk.ts'
+import type { DeskState, Embedded, LabelledTicket, Learned, Opinion } from './desk.ts'
 import type { EmbedderConfig } from './embedder.ts'
 import type { ThreadCall, ThreadData, ThreadReply } from './engine-thread.ts'
 import { TEXT_LIMIT } from './features.ts'
@@ -27,6 +27,8 @@ export type Engine = {
   classify: (text: string, signal?: AbortSignal) => Promise<Opinion>
   /** A vector a text; null where the embedder does not know its language, fails, or there is none. */
   embed: (texts: readonly string[], signal?: AbortSignal) => Promise<(Float32Array | null)[]>
+  /** The same, with whose they are and whether the embedder failed. */
+  embedded: (texts: readonly string[], signal?: AbortSignal) => Promise<Embedded>
   /** What `find` is to find: in memory, anew after each start of the thread (`onNotice` tells of one). */
   index: (documents: readonly Document[]) => Promise<void>
   forget: (kind: FoundKind, ids: readonly number[]) => Promise<void>
@@ -170,15 +172,15 @@ export function createEngine(config: EngineConfig): Engine {
     return (await post(worker, { method: 'learnEnd' }, signal)) as Learned
   }
 
+  const embedded = async (texts: readonly string[], signal?: AbortSignal): Promise<Embedded> =>
+    (await ask({ method: 'embed', texts: texts.map((text) => text.slice(0, TEXT_LIMIT)) }, signal)) as Embedded
+
   // What each method answers is in engine-thread.ts.
   return {
     classify: async (text, signal) =>
       (await ask({ method: 'judge', text: text.slice(0, TEXT_LIMIT) }, signal)) as Opinion,
-    embed: async (texts, signal) =>
-      (await ask(
-        { method: 'embed', texts: texts.map((text) => text.slice(0, TEXT_LIMIT)) },
-        signal,
-      )) as (Float32Array | null)[],
+    embed: async (texts, signal) => (await embedded(texts, signal)).vectors,
+    embedded,
     async index(documents) {
       await ask({ method: 'index', documents })
     },

@@ -1,3 +1,4 @@
+import { clip } from '../core/text.ts'
 import { calibrationError } from './calibration.ts'
 import type { Verdict } from './classifier.ts'
 import { parseCsv } from './csv.ts'
@@ -18,7 +19,9 @@ export function labelledFrom(csv: string, file: string): Labelled[] {
   const names = header.map((name) => name.trim().toLowerCase())
   const [text, category] = [names.indexOf('text'), names.indexOf('category')]
   if (text < 0 || category < 0)
-    throw new Error(`${file} needs the columns text and category; it has ${header.join(', ') || 'none'}`)
+    throw new Error(
+      `${file} needs the columns text and category, with commas between; it has ${shownNames(header) || 'none'}`,
+    )
   const found = body.flatMap((row) => {
     const label = row[category]?.trim() ?? ''
     const words = row[text]?.trim() ?? ''
@@ -27,6 +30,11 @@ export function labelledFrom(csv: string, file: string): Labelled[] {
   if (found.length === 0) throw new Error(`${file} has no row with a text and a category`)
   return found
 }
+
+/** Names as a line for people; in a file that is no CSV they may be anything. */
+export const shownNames = (header: readonly string[]): string =>
+  clip(header.join(', ').replaceAll(/\p{C}+/gu, ' '), SHOWN)
+const SHOWN = 200
 
 /** So many of each label, drawn by the seed; all of those that have fewer. */
 export function sampleOf(all: readonly Labelled[], perClass: number, seed: number): Labelled[] {
@@ -83,4 +91,24 @@ function bestCoverage(trials: readonly { probability: number; isRight: boolean }
     if (right / (index + 1) >= precision) covered = index + 1
   }
   return covered / trials.length
+}
+
+/** How often a value was right, of those tickets that were it, and of those that were thought to be. */
+export type ValueRow = { value: string; tickets: number; guessed: number; right: number }
+
+/** A row for each value that a ticket was or was thought to be, the most frequent first. */
+export function valueRows(verdicts: readonly (Verdict | null)[], truth: readonly string[]): ValueRow[] {
+  const rows = new Map<string, ValueRow>()
+  const rowOf = (value: string) => {
+    const row = rows.get(value) ?? { value, tickets: 0, guessed: 0, right: 0 }
+    rows.set(value, row)
+    return row
+  }
+  truth.forEach((value, at) => {
+    const guess = verdicts[at]?.value
+    rowOf(value).tickets += 1
+    if (guess !== undefined) rowOf(guess).guessed += 1
+    if (guess === value) rowOf(value).right += 1
+  })
+  return [...rows.values()].toSorted((one, other) => other.tickets - one.tickets || (one.value < other.value ? -1 : 1))
 }

@@ -10,8 +10,10 @@ export function workOf(
   role: Role,
   /** Null leaves the jobs of triage waiting. */
   triage: HandlerSpec | null,
+  /** What is done again and again beside housekeeping. */
+  cron: readonly CronEntry[],
   deps: Parameters<typeof housekeeping>[0],
 ): { handlers: Handlers; cron: readonly CronEntry[] } | null {
   if (role === 'intake') return null
-  return { handlers: triage === null ? {} : { triage }, cron: [housekeeping(deps)] }
+  return { handlers: triage === null ? {} : { triage }, cron: [housekeeping(deps), ...cron] }
 }

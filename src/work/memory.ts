@@ -7,7 +7,10 @@ import type { Engine } from '../triage/engine.ts'
 import type { Document } from '../triage/finder.ts'
 
 /** The newest tickets are remembered, as many as the finder holds. */
-const REMEMBERED = 20_000
+export const REMEMBERED = 20_000
+/** Set anew, to whatever, once many tickets were given vectors in the background: other nodes then read them. */
+export const VECTORS_SETTING = 'vectors'
+
 const PAGE = 200
 const POLL_MS = 10_000
 
@@ -25,14 +28,16 @@ export const documentOf = (ticket: Ticket, vector?: Document['vector']): Documen
  * `isTold` where whoever triages a new ticket puts it there itself.
  */
 export function startMemory(deps: {
-  store: Store
+  store: Pick<Store, 'figures' | 'newestEntry' | 'changedSince' | 'rowsOf' | 'tickets'> & {
+    triage: Pick<Store['triage'], 'vectors' | 'setting'>
+  }
   engine: Pick<Engine, 'index' | 'state'>
   isTold: boolean
   onError: (error: unknown) => void
 }): { close: () => Promise<void> } {
   const { store, engine, isTold, onError } = deps
   const closing = new AbortController()
-  const known = { ticket: 0, entry: 0, restarts: -1 }
+  const known = { ticket: 0, entry: 0, restarts: -1, vectors: '' }
   const running = run()
 
   async function run(): Promise<void> {
@@ -49,8 +54,9 @@ export function startMemory(deps: {
   async function look(): Promise<void> {
     const { embedder, restarts } = await engine.state()
     // A thread that was started again has forgotten everything.
-    const isNew = restarts !== known.restarts
-    if (isNew) Object.assign(known, { ticket: 0, entry: await store.newestEntry(), restarts })
+    const vectors = (await store.triage.setting(VECTORS_SETTING)) ?? ''
+    const isNew = restarts !== known.restarts || vectors !== known.vectors
+    if (isNew) Object.assign(known, { ticket: 0, entry: await store.newestEntry(), restarts, vectors })
     if (isNew || !isTold) await fill(embedder)
     await follow()
   }

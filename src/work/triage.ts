@@ -1,7 +1,13 @@
 import { hash } from 'node:crypto'
 
-import { type Decision, type NewDecision, TriageSettings } from '../core/decision.ts'
-import type { Handler, HandlerSpec } from '../core/jobs.ts'
+import {
+  type Decision,
+  type NewDecision,
+  TRIAGE_SETTING,
+  type TriageSettings,
+  triageSettingsIn,
+} from '../core/decision.ts'
+import type { CronEntry, Handler, HandlerSpec, JobPayload } from '../core/jobs.ts'
 import type { Ticket } from '../core/ticket.ts'
 import type { Store } from '../store/store.ts'
 import { CATEGORIES } from '../triage/categories.ts'
@@ -11,16 +17,15 @@ import { type Opinion, ticketText } from '../triage/desk.ts'
 import type { Answered } from '../triage/draft.ts'
 import type { Engine } from '../triage/engine.ts'
 import { type Found, type Question, quantised } from '../triage/finder.ts'
+import { createEmbedding } from './embedding.ts'
 import { startLearning } from './learning.ts'
 import { articlesOf, CHUNKS_AN_ARTICLE, type FoundArticle } from './found-articles.ts'
 import { documentOf, startMemory } from './memory.ts'
 import { startShelf } from './shelf.ts'
 
-const SETTING = 'triage'
 /** How soon other nodes see what operators set. */
 const SETTINGS_MS = 5_000
 const TIME_LIMIT_MS = 120_000
-const CONCURRENCY = 2
 /** Twice what a decision shows: some of them may not be near enough. */
 const FOUND = 10
 /** Less alike than this is not worth showing. */
@@ -34,6 +39,7 @@ const VECTORS = 64
 
 export type Triage = {
   handler: HandlerSpec
+  cron: readonly CronEntry[]
   /** Tickets and articles like a ticket, the nearest first. */
   similar: (
     ticket: Ticket,
@@ -59,6 +65,7 @@ type TriageState = {
   embedder: string | null
   advisor: string | null
   learned: Record<string, number>
+  vectors: { tickets: number; missing: number } | null
   notes: string[]
 }
 
@@ -73,10 +80,14 @@ export async function startTriage(deps: {
   advisor: Advisor | null
   /** Whether this node works: it then learns, and knows what there is before the first question. */
   isWorker: boolean
+  /** How many decisions are at work at a time. */
+  concurrency: number
   keep: (bytes: Uint8Array) => Promise<void>
+  onNotice: (facts: object, what: string) => void
   onError: (error: unknown, what: string) => void
 }): Promise<Triage> {
-  const { store, engine, advisor, isWorker, keep, onError } = deps
+  const { store, engine, advisor, isWorker, concurrency, keep, onNotice, onError } = deps
+  let deciding = 0
   const settings = await watchSettings()
   const vectors = bufferVectors()
   // Not awaited: the server need not wait for the thread. It answers in order, so this counts before any question.
@@ -90,6 +101,7 @@ export async function startTriage(deps: {
     isTold: isWorker,
     onError: (error) => onError(error, 'tickets like others could not be read'),
   })
+  const embedding = createEmbedding({ store, engine, isBusy: () => deciding > 0, onNotice })
 
   const shelf = startShelf({
     store: store.articleStore,
@@ -141,7 +153,16 @@ export async function startTriage(deps: {
     }
   }
 
-  const run: Handler = async ({ ticketId, signal }) => {
+  const run: Handler = async (job) => {
+    deciding += 1
+    try {
+      await decideOn(job)
+    } finally {
+      deciding -= 1
+    }
+  }
+
+  const decideOn: Handler = async ({ ticketId, payload, signal }) => {
     const started = performance.now()
     const ticket = ticketId === null ? null : await store.ticket(ticketId)
     if (ticket === null) return
@@ -157,7 +178,7 @@ export async function startTriage(deps: {
     const at = { now: Date.now(), tookMs: performance.now() - started }
     await store.triage.decide({
       ticketId: ticket.id,
-      cause: 'created',
+      cause: causeOf(payload),
       at: at.now,
       seen: seenOf(ticket, text, opinion),
       ...timed(decided, at),
@@ -208,13 +229,14 @@ export async function startTriage(deps: {
   }
 
   return {
-    handler: { run, concurrency: CONCURRENCY, timeLimitMs: TIME_LIMIT_MS },
+    handler: { run, concurrency, timeLimitMs: TIME_LIMIT_MS },
+    cron: [embedding.cron],
     similar: (ticket, { limit, isSolved }) =>
       nearestTo({ text: ticketText(ticket), limit, except: ticket.id, ...(isSolved !== undefined && { isSolved }) }),
     search: (text, limit, signal) => nearestTo({ text, limit }, LEAST_FOUND, signal),
     heard: () => learning?.heard(),
     configure: async (next) => {
-      await store.triage.saveSetting(SETTING, JSON.stringify(next))
+      await store.triage.saveSetting(TRIAGE_SETTING, JSON.stringify(next))
       await settings.use(next)
     },
     state: async () => {
@@ -230,6 +252,7 @@ export async function startTriage(deps: {
         embedder,
         advisor: advisor?.id ?? null,
         learned: { category: category.examples, priority: priority.examples },
+        vectors: embedder === null ? null : await embedding.progress(embedder),
         notes: [
           ...(problem === null ? [] : [problem]),
           ...(restarts === 0 ? [] : [`The engine was started again ${restarts} times`]),
@@ -256,10 +279,12 @@ const answerOf = ({ id, title, score, chunk }: FoundArticle): Answered => ({
   score,
 })
 
-const readSettings = async ({ triage }: Store) =>
-  TriageSettings.parse(JSON.parse((await triage.setting(SETTING)) ?? '{}'))
+const readSettings = async ({ triage }: Store) => triageSettingsIn(await triage.setting(TRIAGE_SETTING))
 
 const inUse = ({ categories, precision }: TriageSettings) => ({ categories: categories ?? CATEGORIES, precision })
+
+/** Why a decision is made: the job says so where it was not the ticket's coming. */
+const causeOf = ({ cause }: JobPayload): string => (typeof cause === 'string' ? cause : 'created')
 
 /** What a decision was made from. The text itself is on record with the ticket's deliveries; here is which it was. */
 function seenOf(ticket: Ticket, text: string, opinion: Opinion): NewDecision['seen'] {

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import { afterEach, describe, expect, test } from 'vitest'
 
 import type { Decision, NewDecision, Suggestion } from '../../src/core/decision.ts'
@@ -84,6 +86,21 @@ export function triageContract(open: OpenSubject): void {
       expect(both.toSorted()).toEqual(['decided', 'repeated'])
     })
 
+    test('that cannot be kept takes no other with it that comes at the same moment', async () => {
+      const store = await start()
+      const [first, second, third] = [await make(store), await make(store), await make(store)]
+      const cyclic = decision()
+      Object.assign(cyclic, { notes: [cyclic] }) // cannot be JSON
+      const decided = await Promise.allSettled([
+        store.triage.decide(about(first)),
+        store.triage.decide(about(second, { decision: cyclic })),
+        store.triage.decide(about(third)),
+      ])
+      expect(decided.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+      expect(await shown(store, third)).toEqual(decision())
+      expect(await store.triage.triageOf(second)).toBeNull()
+    })
+
     test('about a ticket that is not there is kept nowhere', async () => {
       const store = await start()
       expect(await store.triage.decide(about(99))).toBe('gone')
@@ -144,6 +161,17 @@ export function triageContract(open: OpenSubject): void {
       expect(await store.ticket(id)).toMatchObject({ category: 'general', priority: 'high' })
     })
 
+    test('is decided anew for another cause, but not over what a person said since', async () => {
+      const store = await start()
+      const id = await make(store)
+      await store.triage.decide(about(id, { ...sets, decision: sure }))
+      await store.changeTicket(id, { category: 'access' }, 'key:a')
+      const again = { set: { category: 'hardware', priority: 'low' as const }, cause: 'asked' }
+      await store.triage.decide(about(id, { ...again, decision: decision({ priority: suggestion({ value: 'low' }) }) }))
+      expect(await store.ticket(id)).toMatchObject({ category: 'access', priority: 'low' })
+      expect(await shown(store, id)).toMatchObject({ category: { set: false }, priority: { set: true } })
+    })
+
     test('gives way to what the sender says next', async () => {
       const store = await start()
       const id = await make(store, { externalId: '7' })
@@ -189,6 +217,26 @@ export function triageContract(open: OpenSubject): void {
       expect(await store.triage.examples('category', 1, bySender)).toHaveLength(1)
     })
 
+    test('tell when they were said: by a person, or by the sender with the ticket or later', async () => {
+      const store = await start()
+      const said = async (field: 'category' | 'priority', id: number) =>
+        (await store.triage.examples(field, id, id))[0]?.saidAt
+      const id = await make(store, { externalId: '7', category: 'general' })
+      const { createdAt = 0 } = (await store.ticket(id)) ?? {}
+      expect(await said('category', id)).toBe(createdAt)
+      await delay(5)
+      await make(store, { externalId: '7', title: 'Still on fire', description: 'no "category": of mine' })
+      expect(await said('category', id)).toBe(createdAt)
+      await make(store, { externalId: '7', category: 'billing' })
+      const later = (await said('category', id)) ?? 0
+      expect(later).toBe((await store.timeline(id))?.at(-1)?.at)
+      expect(later).toBeGreaterThan(createdAt)
+      await delay(5)
+      await store.triage.judge(id, 'category', 'access', 'key:a')
+      expect(await said('category', id)).toBe(await store.triage.newestVerdict())
+      expect(await said('priority', id)).toBeUndefined()
+    })
+
     test('a word on a ticket that is not there is refused', async () => {
       const store = await start()
       expect(await store.triage.newestVerdict()).toBe(0)
@@ -230,6 +278,20 @@ export function triageContract(open: OpenSubject): void {
     ])
     expect((await store.triage.vectors('a', third, 10)).map(({ ticketId }) => ticketId)).toEqual([second])
     expect(await store.triage.vectors('b', third, 10)).toHaveLength(1)
+  })
+
+  test('tickets without a vector of a model are those that it was not asked for, the newest first', async () => {
+    const store = await start()
+    const ids = [await make(store), await make(store), await make(store), await make(store)]
+    const [first = 0, second = 0, third = 0, fourth = 0] = ids
+    await store.triage.saveVectors('a', new Map(ids.map((id) => [id, Int8Array.of(id)])))
+    expect(await store.triage.unembedded('a', 1, 10)).toEqual({ count: 0, tickets: [] })
+    expect(await store.triage.unembedded('b', second, 2)).toEqual({ count: 3, tickets: [fourth, third] })
+    // Of a language that it does not know: no vector, and nothing to ask again.
+    await store.triage.saveVectors('b', new Map([[fourth, new Int8Array()]]))
+    expect(await store.triage.unembedded('b', 1, 10)).toEqual({ count: 3, tickets: [third, second, first] })
+    expect(await store.triage.vectors('b', fourth + 1, 10)).toEqual([])
+    expect(await store.triage.vectors('a', fourth + 1, 10)).toHaveLength(3)
   })
 
   test('a setting is what was saved last', async () => {

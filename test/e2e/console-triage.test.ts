@@ -44,6 +44,10 @@ test(
       await card.getByText('billing').first().waitFor()
       await card.getByText('Probably the same as').waitFor()
       expect(await violationsOf(page)).toEqual([])
+      const { decided_at: before } = (await ticketNow(second)).triage
+      await card.getByRole('button', { name: 'Ask again' }).click()
+      await page.getByText('Asked: what triage says now').waitFor()
+      await expect.poll(async () => (await ticketNow(second)).triage.decided_at, { timeout: 60_000 }).not.toBe(before)
       if (colorScheme === 'light') {
         await card.getByRole('button', { name: 'Use billing' }).click()
         await card.getByText('In use').waitFor()

@@ -149,6 +149,49 @@ test(
   TIME,
 )
 
+test(
+  'asked again it decides anew, never over what somebody said, and the decision before stays on record',
+  async () => {
+    const at = await start()
+    const put = (body: object) => ask(`${at.url}/api/triage`, { method: 'PUT', body })
+    await put({
+      categories: [
+        { name: 'coffee', keywords: ['espresso'] },
+        { name: 'plants', keywords: ['fern'] },
+      ],
+    })
+    const words = { title: 'The espresso has no crema', description: 'Since Monday' }
+    const [untouched, sorted] = [await send(at, words), await send(at, words)]
+    for (const id of [untouched, sorted]) expect(await triaged(at, id)).toMatchObject({ category: { value: 'coffee' } })
+    await ask(`${at.url}/api/tickets/${sorted}`, { method: 'PATCH', body: { category: 'plants' } })
+    await put({ category: 'set', categories: [{ name: 'machines', keywords: ['espresso'] }, { name: 'plants' }] })
+
+    const causes = (id: number) => {
+      const db = new DatabaseSync(storePath(at.dataDir), { readOnly: true })
+      const rows = db.prepare('select cause, category from triage where ticket_id = ? order by id').all(id)
+      db.close()
+      return rows.map(({ cause, category }) => [cause, category])
+    }
+    const byAsking = expect.stringMatching(/^asked 20\d\d-.*Z$/)
+    for (const id of [untouched, sorted]) {
+      const asked = await post(`${at.url}/api/tickets/${id}/triage`, '', { 'content-type': 'text/plain' })
+      expect(asked).toMatchObject({ status: 202, json: { job: expect.any(Number), look_at: `/api/tickets/${id}` } })
+      expect(asked.headers.get('location')).toBe(`/api/tickets/${id}`)
+      await expect.poll(() => causes(id).length, { timeout: 60_000 }).toBe(2)
+    }
+    expect(causes(untouched)).toEqual([
+      ['created', 'coffee'],
+      [byAsking, 'machines'],
+    ])
+    expect(causes(sorted).map(([cause]) => cause)).toEqual(['created', byAsking])
+    expect((await get(`${at.url}/api/tickets/${untouched}`)).json.triage.category.value).toBe('machines')
+    expect((await get(`${at.url}/api/tickets/${sorted}`)).json.category).toBe('plants')
+    expect((await post(`${at.url}/api/tickets/999/triage`, {})).status).toBe(404)
+    expect((await post(`${at.url}/api/tickets/x/triage`, {})).status).toBe(400)
+  },
+  TIME,
+)
+
 describe('with a language model', () => {
   /** What the model answers to each request, as OpenAI's protocol has it. */
   let behave: (answer: (status: number, text: string) => void, fail: () => void) => void

@@ -2,7 +2,14 @@ import { expect, test } from 'vitest'
 import { createGroupCommit } from '../../src/store/group-commit.ts'
 
 /** A queue whose commits end when the test says so. */
-type Limits = { maxItems?: number; maxBytes?: number; maxGroup?: number; lanes?: number; leastBeside?: number }
+type Limits = {
+  maxItems?: number
+  maxBytes?: number
+  maxGroup?: number
+  lanes?: number
+  leastBeside?: number
+  gatherMs?: number
+}
 
 function controlled(limits: Limits = {}) {
   const groups: number[][] = []
@@ -115,4 +122,18 @@ test('beside a commit another begins only for enough, in a lane of its own; noth
   gates[3]?.()
   await drained
   expect(await Promise.all(all)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((item) => item * 10))
+})
+
+test('a group that is to gather takes what comes meanwhile, and is waited for at the end', async () => {
+  const { queue, groups, gates } = controlled({ gatherMs: 50 })
+  const added = [queue.add(1)]
+  await turn()
+  added.push(queue.add(2))
+  await turn()
+  expect(groups).toEqual([])
+  await expect.poll(() => groups).toEqual([[1, 2]])
+  const drained = queue.drained()
+  gates[0]?.()
+  await drained
+  expect(await Promise.all(added)).toEqual([10, 20])
 })

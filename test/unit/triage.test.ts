@@ -260,7 +260,9 @@ describe('CSV', () => {
       { text: 'one', label: 'a' },
       { text: 'three', label: 'b' },
     ])
-    expect(() => labelledFrom('a,b\n1,2', 'T.csv')).toThrow('T.csv needs the columns text and category; it has a, b')
+    expect(() => labelledFrom('a,b\n1,2', 'T.csv')).toThrow(
+      'T.csv needs the columns text and category, with commas between; it has a, b',
+    )
     expect(() => labelledFrom('text,category', 'T.csv')).toThrow('T.csv has no row')
   })
 

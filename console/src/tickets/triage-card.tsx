@@ -1,11 +1,14 @@
+import { useMutation } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Fragment, type ReactNode } from 'react'
 
+import { api } from '../api/client.ts'
 import { PRIORITIES, type Priority, type Ticket, type TicketChange } from '../api/types.ts'
 import { Badge } from '../parts/badge.tsx'
 import { Button } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Icon } from '../parts/icon.tsx'
+import { say } from '../parts/toast.tsx'
 import type { TicketSearch } from './search.ts'
 import { TicketLink } from './ticket-link.tsx'
 import { bySource, type CitedSource, readTriage, type Suggested } from './triage.ts'
@@ -25,11 +28,28 @@ export function TriageCard({
   onMerge: (into: number) => void
 }) {
   const triage = readTriage(ticket.triage)
+  const again = useMutation({
+    mutationFn: () => api(`/api/tickets/${ticket.id}/triage`, { method: 'POST' }),
+    onSuccess: () => say({ text: 'Asked: what triage says now will be here in a moment' }),
+    onError: (error) => say({ tone: 'bad', text: error.message }),
+  })
+  const askAgain = (label: string) => (
+    <Button
+      look="quiet"
+      size="sm"
+      className="ml-auto"
+      disabled={isLocked || again.isPending}
+      onClick={() => again.mutate()}
+    >
+      {label}
+    </Button>
+  )
   if (triage === null) {
     return (
       <section aria-label="Triage" className="flex items-center gap-2 text-sm text-muted">
         <Icon name="spark" />
         Not triaged yet.
+        {askAgain('Ask')}
       </section>
     )
   }
@@ -40,6 +60,7 @@ export function TriageCard({
         <Icon name="spark" className="size-4 text-accent" />
         Triage
         {triage.language && <Badge>{triage.language}</Badge>}
+        {askAgain('Ask again')}
       </h3>
       {triage.summary && <p className="text-sm wrap-anywhere">{triage.summary}</p>}
       <div className="flex flex-col gap-2">
