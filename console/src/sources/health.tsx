@@ -1,6 +1,7 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 
-import { insightsQuery, lastSeenQuery } from '../api/operations.ts'
+import { useLiveEvents } from '../api/events.ts'
+import { type Delivery, insightsQuery, lastSeenQuery, type Source } from '../api/operations.ts'
 import { Badge } from '../parts/badge.tsx'
 
 export function Refused({ count, refused }: { count: number; refused: number }) {
@@ -11,8 +12,11 @@ export function Refused({ count, refused }: { count: number; refused: number }) 
 }
 
 /** That a source is quieter than it uses to be at this hour. */
-export function Silence({ since }: { since: string | null | undefined }) {
-  if (!since) return null
+export function Silence({ source, last }: { source: Source; last: Delivery | null }) {
+  const { silent_since: since } = source
+  // Heard since: the server, which looks now and then, will say so as well.
+  const isHeard = since !== null && last !== null && last.received_at > since && last.outcome !== 'rejected'
+  if (since === null || isHeard) return null
   return (
     <span title={`Noticed ${new Date(since).toLocaleString()}`}>
       <Badge tone="warn">silent</Badge>
@@ -32,4 +36,18 @@ export function useHealth(id: string) {
     before: counts?.before ?? 0,
     refused: counts?.refused ?? 0,
   }
+}
+
+/** Keeps the sources that are shown, and when each was last seen, true by the event stream. */
+export function useSourceNews(shown: readonly Source[]): void {
+  const client = useQueryClient()
+  const askAgain = (queryKey: readonly unknown[]) => void client.invalidateQueries({ queryKey })
+  useLiveEvents(({ kind, data }) => {
+    if (kind === 'ticket') return
+    const heard = kind === 'delivery' ? shown.find(({ id }) => id === (data as Delivery).source) : undefined
+    if (kind === 'delivery' && heard === undefined) return
+    askAgain(heard === undefined ? ['deliveries', 'last'] : lastSeenQuery(heard.id).queryKey)
+    // A delivery changes nothing of its source, unless it ends a silence.
+    if (heard?.silent_since !== null) askAgain(['sources'])
+  })
 }
