@@ -109,7 +109,7 @@ function Row({
       aria-current={isChosen ? 'true' : undefined}
       data-delivery={id}
       data-outcome={outcome}
-      className={`grid h-full grid-cols-[5.5rem_minmax(0,1fr)_auto] items-center gap-x-3 border-b border-line px-4 -outline-offset-2 hover:bg-raised aria-[current]:bg-accent-soft ${isFresh ? 'arrive' : ''}`}
+      className={`grid h-full grid-cols-[4.75rem_minmax(0,1fr)_auto] items-center gap-x-2 sm:grid-cols-[5.5rem_minmax(0,1fr)_auto] sm:gap-x-3 border-b border-line px-4 -outline-offset-2 hover:bg-raised aria-[current]:bg-accent-soft ${isFresh ? 'arrive' : ''}`}
     >
       <span className="flex items-center">
         <Badge tone={OUTCOME_TONES[outcome]}>{outcome}</Badge>

@@ -82,8 +82,7 @@ export function Chart({
             width: 1.5,
             ...(line.isArea && { fill: resolved(`${line.colour}-soft`) }),
             ...(line.dash && { dash: line.dash }),
-            // A line of few points may have none between two: each is then drawn itself.
-            points: { show: line.values.filter((value) => value !== null && value > 0).length < 40, size: 4 },
+            points: { show: true, size: 4, filter: (self: UPlot, index: number) => lonely(self.data[index] ?? []) },
             spanGaps: true,
             value: (_self: UPlot, value: number | null) => (value === null ? '–' : latest.current.unit(value)),
           })),
@@ -115,6 +114,12 @@ export function Chart({
     />
   )
 }
+
+/** Which values have no other beside them: a line alone would not show them, or not that they were measured. */
+const lonely = (values: ArrayLike<number | null | undefined>): number[] =>
+  Array.from(values).flatMap((value, at, all) =>
+    value != null && all[at - 1] == null && all[at + 1] == null ? [at] : [],
+  )
 
 const dataOf = ({ times, lines }: { times: number[]; lines: Line[] }): UPlot.AlignedData => [
   times.map((time) => time / 1000),

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { type ReactNode, useMemo } from 'react'
 
 import { type Insights, insightsQuery, OUTCOMES } from '../api/operations.ts'
-import { milliseconds } from '../deliveries/words.ts'
+import { milliseconds, sourceLabel } from '../deliveries/words.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failed, Loading } from '../parts/state.tsx'
@@ -74,7 +74,7 @@ function Shown({ insights, days }: { insights: Insights; days: Span }) {
       </dl>
       <Week insights={insights} />
       <Charts insights={insights} days={days} />
-      <div className="grid gap-4 lg:grid-cols-3">
+      <div className="grid items-start gap-4 lg:grid-cols-3">
         <Ranking title="Platforms" rows={insights.platforms} />
         <Ranking title="Categories" rows={insights.categories} />
         <Ranking
@@ -303,7 +303,7 @@ function Name({ title, name }: { title: string; name: string }) {
   if (title === 'Sources' && name !== '(other)') {
     return (
       <Link to="/deliveries" search={{ source: name }} className={look}>
-        {name}
+        {sourceLabel(name)}
       </Link>
     )
   }

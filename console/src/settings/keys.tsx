@@ -34,7 +34,7 @@ export function Keys() {
           No key yet.{session.data?.open === true && ' With the first one this server asks everybody for a key.'}
         </p>
       )}
-      <ul className="text-sm">
+      <ul className="text-sm empty:hidden">
         {keys.map((key) => (
           <li key={key.id} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line py-2">
             <span className="min-w-0 flex-1 basis-40">

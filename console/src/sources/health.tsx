@@ -4,8 +4,9 @@ import { useLiveEvents } from '../api/events.ts'
 import { type Delivery, insightsQuery, lastSeenQuery, type Source } from '../api/operations.ts'
 import { Badge } from '../parts/badge.tsx'
 
-export function Refused({ count, refused }: { count: number; refused: number }) {
-  if (count === 0) return <span className="text-muted">–</span>
+export function Refused({ day }: { day: { count: number; refused: number } | null }) {
+  if (day === null || day.count === 0) return <span className="text-muted">–</span>
+  const { count, refused } = day
   const share = Math.round((refused / count) * 100)
   if (refused === 0) return <span className="text-good">none refused</span>
   return <span className="text-bad">{share === 0 ? 'under 1' : share} % refused</span>
@@ -32,9 +33,8 @@ export function useHealth(id: string) {
   return {
     isKnown: last.isSuccess,
     last: last.data ?? null,
-    count: counts?.now ?? 0,
-    before: counts?.before ?? 0,
-    refused: counts?.refused ?? 0,
+    /** Null while it is not known yet. */
+    day: day.isSuccess ? { count: counts?.now ?? 0, before: counts?.before ?? 0, refused: counts?.refused ?? 0 } : null,
   }
 }
 

@@ -62,6 +62,7 @@ function Editor({ source }: { source: Source }) {
   const newest = deliveries.data?.deliveries.find(({ body_size: size }) => size > 0)?.id
   const chosen = search.delivery === undefined ? newest : Number(search.delivery)
   const tried = useTried(source.id, { map: set(map), delivery: sample === null ? chosen : undefined, sample })
+  const payload = usePayload(tried)
 
   const insert = (pointer: string) => {
     const field = focused.current
@@ -119,8 +120,8 @@ function Editor({ source }: { source: Source }) {
             />
           )}
           <p className="px-4 pt-2 text-xs text-muted">Choose a value to put it into the field that you were in.</p>
-          {tried.data?.payload !== undefined && tried.data.payload !== null && (
-            <JsonView value={tried.data.payload} marks={marksOf(tried.data)} onChoose={insert} />
+          {payload !== null && (
+            <JsonView value={payload} marks={tried.data ? marksOf(tried.data) : {}} onChoose={insert} />
           )}
           {tried.isPending && chosen !== undefined && <Loading />}
           {chosen === undefined && sample === null && !deliveries.isPending && (
@@ -191,6 +192,15 @@ function useTried(id: string, asked: { map: FieldMap; delivery: number | undefin
   })
 }
 
+/** The last one that was read: an expression with a fault is no reason to take the payload away. */
+function usePayload({ data }: ReturnType<typeof useTried>): unknown {
+  const last = useRef<unknown>(null)
+  useEffect(() => {
+    if (data !== undefined) last.current = data.payload
+  }, [data])
+  return data === undefined ? last.current : data.payload
+}
+
 function Expression({
   field,
   value,
@@ -236,7 +246,8 @@ function Expression({
 function faultOf(faults: ApiError | null, field: FieldName): string | null {
   if (faults === null) return null
   const named = faults.errors.find((one) => one.field.endsWith(field))
-  return named?.message ?? (faults.message.includes(`Field map: ${field}`) ? faults.message : null)
+  const own = `Field map: ${field}: `
+  return named?.message ?? (faults.message.startsWith(own) ? faults.message.slice(own.length) : null)
 }
 
 function marksOf({ origins }: Examined): Record<string, string[]> {

@@ -62,10 +62,10 @@ function Row({ source }: { source: Source }) {
         </span>
       </span>
       <span className="hidden text-sm text-muted md:block">
-        {health.count} <span className="text-xs">in 24 h</span>
+        {health.day?.count ?? '–'} <span className="text-xs">in 24 h</span>
       </span>
       <span className="hidden text-sm md:block">
-        <Refused count={health.count} refused={health.refused} />
+        <Refused day={health.day} />
       </span>
       <span className="text-right text-sm text-muted">
         {health.last === null ? 'never seen' : <Time at={health.last.received_at} />}

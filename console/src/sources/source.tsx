@@ -32,7 +32,7 @@ export function SourcePage() {
       title={found.data?.name ?? sourceId}
       actions={
         <>
-          <Link to="/sources" className={buttonClass('quiet')}>
+          <Link to="/sources" className={`${buttonClass('quiet')} max-sm:hidden!`}>
             All sources
           </Link>
           <Link to="/deliveries" search={{ source: sourceId }} className={buttonClass()}>
@@ -88,7 +88,7 @@ function Whole({ source }: { source: Source }) {
 }
 
 function Health({ source }: { source: Source }) {
-  const { last, count, before, refused } = useHealth(source.id)
+  const { last, day } = useHealth(source.id)
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl border border-line bg-line md:grid-cols-4">
       <Figure name="Last seen">
@@ -96,11 +96,11 @@ function Health({ source }: { source: Source }) {
         <Silence source={source} last={last} />
       </Figure>
       <Figure name="In 24 hours">
-        {count}
-        <span className="ml-2 text-xs text-muted">{before} the day before</span>
+        {day?.count ?? '–'}
+        {day && <span className="ml-2 text-xs text-muted">{day.before} the day before</span>}
       </Figure>
       <Figure name="Refused">
-        <Refused count={count} refused={refused} />
+        <Refused day={day} />
       </Figure>
       <Figure name="Last answer">
         {last === null ? '–' : `${last.status} in ${milliseconds(last.duration_ms)}`}

@@ -2,6 +2,7 @@ import { PRIORITIES, type TicketChange } from '../api/types.ts'
 import { useState } from 'react'
 
 import { Button } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { Field, Input } from '../parts/field.tsx'
 import { Icon } from '../parts/icon.tsx'
@@ -80,7 +81,7 @@ export function BulkBar({
           </Button>
         </>
       )}
-      <Dialog title={`Category of ${count} tickets`} open={isNaming} onClose={() => setIsNaming(false)}>
+      <Dialog title={`Category of ${counted(count, 'ticket')}`} open={isNaming} onClose={() => setIsNaming(false)}>
         <form
           className="flex flex-col gap-4"
           onSubmit={(event) => {

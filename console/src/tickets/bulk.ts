@@ -2,6 +2,7 @@ import { useCallback, useRef, useState } from 'react'
 
 import { api, ApiError } from '../api/client.ts'
 import { listed, type ListedTicket, type Ticket, type TicketChange } from '../api/types.ts'
+import { counted } from '../parts/counted.ts'
 import { say } from '../parts/toast.tsx'
 
 /** As many at once as one browser opens connections, less those that the list and the events need. */
@@ -61,9 +62,9 @@ export function useBulk(onChanged: (ticket: ListedTicket) => void) {
         void run(
           done.map((ticket) => ({ ticket, change: changed(ticket, change) })),
           'Undoing',
-        ).then((undone) => say({ text: `${count(undone.length)} as before` }))
+        ).then((undone) => say({ text: `${counted(undone.length, 'ticket')} as before` }))
       say({
-        text: `${count(done.length)} ${words.done}${failed > 0 ? `, ${failed} not: see the marked rows` : ''}`,
+        text: `${counted(done.length, 'ticket')} ${words.done}${failed > 0 ? `, ${failed} not: see the marked rows` : ''}`,
         tone: failed > 0 ? 'bad' : 'plain',
         ...(done.length > 0 && { action: { label: 'Undo', act: undo } }),
       })
@@ -73,5 +74,3 @@ export function useBulk(onChanged: (ticket: ListedTicket) => void) {
 
   return { progress, errors, apply }
 }
-
-const count = (tickets: number) => (tickets === 1 ? '1 ticket' : `${tickets} tickets`)
