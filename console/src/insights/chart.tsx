@@ -39,6 +39,7 @@ function useTheme(): number {
 }
 
 const HEIGHT = 200
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'short' })
 
 /** Lines over time. What it shows is in a table beside it too: a canvas says nothing to who does not see it. */
 export function Chart({
@@ -75,7 +76,7 @@ export function Chart({
         scales: { y: { range: (_self, _min, max) => [0, Math.max(1, (max ?? 0) * 1.1)] } },
         axes: [axis, { ...axis, size: 56, values: (_self, ticks) => ticks.map((tick) => latest.current.unit(tick)) }],
         series: [
-          { value: (_self, seconds) => (seconds === null ? '–' : new Date(seconds * 1000).toLocaleString()) },
+          { value: (_self, seconds) => (seconds === null ? '–' : moment.format(seconds * 1000)) },
           ...current.lines.map((line) => ({
             label: line.label,
             stroke: resolved(line.colour),
@@ -110,7 +111,7 @@ export function Chart({
       ref={box}
       role="img"
       aria-label={label}
-      className="min-h-60 min-w-0 text-sm [&_.u-label]:text-ink [&_.u-value]:text-ink"
+      className="min-h-68 min-w-0 text-sm [&_.u-label]:text-ink [&_.u-value]:text-ink"
     />
   )
 }

@@ -1,4 +1,5 @@
 import type { TimelineEntry } from '../api/types.ts'
+import { sourceLabel } from '../deliveries/words.ts'
 import { Badge } from '../parts/badge.tsx'
 import { Time } from '../parts/time.tsx'
 import { DeliveryLink } from './delivery-link.tsx'
@@ -28,7 +29,7 @@ export function Timeline({ entries }: { entries: TimelineEntry[] }) {
           <span aria-hidden="true" className="absolute top-1.5 -left-[1.3rem] size-2 rounded-full bg-line-strong" />
           <p className="flex flex-wrap gap-x-2 text-sm text-muted">
             <span className="font-medium text-ink">{WORDS[entry.kind] ?? entry.kind}</span>
-            <span>by {entry.comment?.author ?? entry.actor}</span>
+            <span>by {entry.comment?.author ?? sourceLabel(entry.actor)}</span>
             <Time at={entry.at} />
             {entry.delivery_id !== null && <DeliveryLink id={entry.delivery_id} />}
           </p>

@@ -43,7 +43,9 @@ export function Toolbar({
       className={`flex flex-col gap-2 border-b border-line bg-pane px-4 py-2 md:px-6 ${isNarrow ? '' : 'lg:flex-row'}`}
     >
       <SearchField field={field} q={search.q ?? ''} onSearch={(q) => set({ q })} />
-      <div className={`grid gap-2 ${isNarrow ? 'grid-cols-4' : 'grid-cols-2 sm:flex'}`}>
+      <div
+        className={`grid gap-2 ${isNarrow ? 'grid-cols-[repeat(4,auto)] [&_select]:pr-6! [&_select]:pl-2!' : 'grid-cols-2 sm:flex'}`}
+      >
         <Filter label="Status" value={search.status} options={STATUSES} onChange={(status) => set({ status })} />
         <Filter
           label="Priority"
