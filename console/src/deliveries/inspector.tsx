@@ -134,9 +134,11 @@ function Verdict({ delivery }: { delivery: WholeDelivery }) {
   )
 }
 
+/** `auth` is not known to everybody, nor at once. */
 function provedBy(source: string, auth: string | undefined): string {
   if (source === 'open') return 'This server is open to its own machine: nobody has to prove anything'
   if (!isRegistered(source)) return `It showed the API ${sourceLabel(source)}`
+  if (auth === undefined) return 'It showed what its source demands'
   if (auth === 'network') return 'It came from a network of this source'
   return auth === 'key' ? 'It showed an API key' : 'Its signature matches a secret of this source'
 }

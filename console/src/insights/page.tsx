@@ -28,7 +28,7 @@ export function InsightsPage() {
           {(Object.keys(SPANS) as Span[]).map((span) => (
             <label
               key={span}
-              className="cursor-pointer rounded-md px-2.5 py-1 text-sm text-muted has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
+              className="cursor-pointer rounded-md px-1.5 py-1 sm:px-2.5 text-sm text-muted has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
             >
               <input
                 type="radio"

@@ -31,7 +31,7 @@ export function useHealth(id: string) {
   const day = useQuery(insightsQuery(1, 'hour'))
   const counts = day.data?.sources.find(({ name }) => name === id)
   return {
-    isKnown: last.isSuccess,
+    isKnown: !last.isPending,
     last: last.data ?? null,
     /** Null while it is not known yet. */
     day: day.isSuccess ? { count: counts?.now ?? 0, before: counts?.before ?? 0, refused: counts?.refused ?? 0 } : null,

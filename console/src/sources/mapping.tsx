@@ -90,7 +90,7 @@ function Editor({ source }: { source: Source }) {
             <h2 className="text-sm font-semibold">Payload</h2>
             <Select
               aria-label="Delivery to try it on"
-              className="ml-auto w-auto! max-w-52"
+              className="ml-auto w-52"
               value={sample === null ? String(chosen ?? '') : 'own'}
               onChange={({ target: { value } }) => {
                 setSample(value === 'own' ? SAMPLE : null)
@@ -120,13 +120,15 @@ function Editor({ source }: { source: Source }) {
             />
           )}
           <p className="px-4 pt-2 text-xs text-muted">Choose a value to put it into the field that you were in.</p>
-          {payload !== null && (
-            <JsonView value={payload} marks={tried.data ? marksOf(tried.data) : {}} onChoose={insert} />
-          )}
-          {tried.isPending && chosen !== undefined && <Loading />}
-          {chosen === undefined && sample === null && !deliveries.isPending && (
-            <Empty title="Nothing to try it on yet">Send a test from the source, or choose “My own JSON”.</Empty>
-          )}
+          <div className="max-lg:h-80 max-lg:overflow-auto">
+            {payload !== null && (
+              <JsonView value={payload} marks={tried.data ? marksOf(tried.data) : {}} onChoose={insert} />
+            )}
+            {(deliveries.isPending || (tried.isPending && chosen !== undefined)) && <Loading />}
+            {chosen === undefined && sample === null && !deliveries.isPending && (
+              <Empty title="Nothing to try it on yet">Send a test from the source, or choose “My own JSON”.</Empty>
+            )}
+          </div>
         </section>
         <section aria-label="Expressions" className="flex min-w-0 flex-col gap-3 bg-pane p-4">
           <div>

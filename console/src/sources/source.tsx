@@ -61,7 +61,8 @@ function Whole({ source }: { source: Source }) {
   const health = useHealth(source.id)
   const [asked, setAsked] = useState<boolean | null>(null)
   // Who was never heard of is still to be set up.
-  const isSettingUp = asked ?? (health.isKnown && health.last === null)
+  const isSettingUp = asked ?? health.last === null
+  if (!health.isKnown) return <Loading />
   return (
     <div className="mx-auto flex max-w-3xl flex-col gap-4 px-4 py-6">
       <Health source={source} />
