@@ -56,7 +56,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`)
 await buildConsole()
 const [server, browser] = await Promise.all([startTestServer({ TICKETFLOW_ADDRESS_RATE: '0' }), openChromium()])
 try {
-  say(`${machine()}; load ${loadavg()[0]?.toFixed(1)}`)
+  say(`${machine(false)}; load ${loadavg()[0]?.toFixed(1)}`)
   await fill(`${server.webhook}/batch`)
   // The browser's own first page: what starts with it is not ours.
   const first = await open()
