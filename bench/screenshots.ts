@@ -41,7 +41,7 @@ try {
     'no-source': `${empty.url}/sources`,
     'sign-in': `${busy.url}/sign-in`,
     tickets: `${busy.url}/tickets`,
-    ticket: `${busy.url}/tickets/${ids.at(-7)}`,
+    ticket: `${busy.url}/tickets/${ids.at(-8)}`,
     search: `${busy.url}/tickets?q=invoice`,
     nothing: `${busy.url}/tickets?q=nowhere`,
     deliveries: `${busy.url}/deliveries`,
