@@ -171,6 +171,23 @@ describe('deliveries', { timeout: PATIENCE }, () => {
     await expect.poll(newest, { timeout: 60_000, interval: 100 }).toEqual(ids.slice(0, 6))
   })
 
+  test('j and k walk through them, Escape goes back to the list', async () => {
+    const page = await visit('/deliveries?outcome=rejected')
+    await row(page, 'rejected').nth(1).waitFor()
+    const ids = await row(page, 'rejected').evaluateAll((rows) => rows.map((one) => one.dataset['delivery']))
+    for (const [key, id] of [
+      ['j', ids[0]],
+      ['j', ids[1]],
+      ['k', ids[0]],
+    ] as const) {
+      await page.keyboard.press(key)
+      await page.waitForURL(`**/deliveries/${id}?outcome=rejected`)
+    }
+    await page.getByRole('heading', { name: `Delivery ${ids[0]}` }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.waitForURL('**/deliveries?outcome=rejected')
+  })
+
   test('paused, it holds still and counts; many are replayed with their progress shown', async () => {
     await form({ no: 'name' })
     const page = await visit('/deliveries?outcome=rejected')
