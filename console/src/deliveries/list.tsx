@@ -50,10 +50,16 @@ export function DeliveryList({
     if (grown > 0) element.scrollTop += grown * ROW
   }, [deliveries])
 
+  // Keys may come faster than the page that they lead to.
+  const standing = useRef(chosen)
+  useEffect(() => {
+    standing.current = chosen
+  }, [chosen])
   const step = (by: number) => {
-    const index = Math.max(0, deliveries.findIndex(({ id }) => id === chosen) + by)
+    const index = Math.max(0, deliveries.findIndex(({ id }) => id === standing.current) + by)
     const next = deliveries[index]
     if (next === undefined) return
+    standing.current = next.id
     rows.scrollToIndex(index)
     void navigate({ to: '/deliveries/$deliveryId', params: { deliveryId: String(next.id) }, search, replace: true })
   }
