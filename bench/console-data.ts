@@ -135,13 +135,30 @@ const ARTICLES: readonly [string, string][] = [
 
 const STATUSES = ['open', 'open', 'pending', 'resolved', 'closed'] as const
 
-/** Fills a server with what an ordinary week brings, by its own webhook; returns the numbers of the tickets. */
-export async function seedConsole(url: string, headers: Record<string, string> = {}, rounds = 3): Promise<number[]> {
+const ROUNDS = 3
+/** Senders with an address of their own; the last is never heard. */
+const SOURCES = [
+  { id: 'web-shop', name: 'Web shop', auth: 'key' },
+  { id: 'intranet', name: 'Intranet forms', auth: 'key', account: 'staff' },
+  { id: 'zendesk-eu', name: 'Zendesk Europe', auth: 'signature', platform: 'zendesk' },
+] as const
+
+/**
+ * Fills a server with what an ordinary week brings, by its own API; returns the numbers of the tickets. `headers` bring an
+ * admin's key; `before` is called before each ticket with the share of the week that is over.
+ */
+export async function seedConsole(
+  url: string,
+  headers: Record<string, string>,
+  before: (share: number) => Promise<void>,
+): Promise<number[]> {
   const random = createRandom(7)
   const webhook = `${url}/api/integrations/webhook`
+  await before(0)
+  for (const source of SOURCES) await post(`${url}/api/sources`, source, headers)
   const ids: number[] = []
   for (const [source, body] of ARTICLES) await post(`${url}/api/articles`, { source, body }, headers)
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     for (const [index, [title, description, category, priority]] of TOLD.entries()) {
       const platform = random.pick(PLATFORMS)
       const number = 1000 + round * TOLD.length + index
@@ -159,15 +176,22 @@ export async function seedConsole(url: string, headers: Record<string, string> =
           tags: [category, round === 0 ? 'first-line' : 'web'],
         },
       }
-      const { json } = await post(webhook, body, headers)
+      await before(ids.length / (ROUNDS * TOLD.length))
+      const address = `${webhook}/${SOURCES[random.below(2)]?.id}`
+      const { json } = await post(address, body, headers)
       ids.push(json.id)
       if (random.below(3) === 0)
-        await post(webhook, { ...body, description: `${description}\n\nUpdate: it happens to others too.` }, headers)
+        await post(address, { ...body, description: `${description}\n\nUpdate: it happens to others too.` }, headers)
     }
   }
   // What was refused belongs to a week as well, and what came twice.
-  await post(webhook, { subject: 'No text' }, headers)
-  await post(webhook, { title: 'Bad address', description: 'x', customer_email: 'not an address' }, headers)
+  await post(`${webhook}/zendesk-eu`, { subject: 'Not signed' }, { 'x-zendesk-webhook-id': 'made-up' })
+  await post(`${webhook}/web-shop`, { subject: 'No text' }, headers)
+  await post(
+    `${webhook}/intranet`,
+    { title: 'Bad address', description: 'x', customer_email: 'not an address' },
+    headers,
+  )
   for (let turn = 0; turn < 2; turn += 1) {
     await post(
       webhook,

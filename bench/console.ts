@@ -12,6 +12,30 @@ import { machine } from './process.ts'
 const TICKETS = Number(process.argv[2] ?? 100_000)
 const BATCH = 1000
 const ROUNDS = 9
+const COLD_ROUNDS = 9
+/** So long without a long task, and the page is at rest. */
+const QUIET_MS = 500
+
+/** When the first rows were drawn, and when the last task of more than 50 ms ended, by the page's own clock. */
+const WATCH = `{
+  const seen = (globalThis.seen = { rows: 0, busy: 0 })
+  new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries()) seen.busy = startTime + duration
+  }).observe({ type: 'longtask', buffered: true })
+  const look = () => {
+    if (document.querySelector('[data-ticket]') === null) requestAnimationFrame(look)
+    else requestAnimationFrame(() => (seen.rows = performance.now()))
+  }
+  requestAnimationFrame(look)
+}`
+const SEEN = `new Promise((resolve) => {
+  const look = () => {
+    const { rows, busy } = globalThis.seen
+    if (rows === 0 || performance.now() - Math.max(rows, busy) < ${QUIET_MS}) return setTimeout(look, 50)
+    resolve({ rows: Math.round(rows), interactive: Math.round(Math.max(rows, busy)) })
+  }
+  look()
+})`
 
 const SCROLL = `new Promise((resolve) => {
   const scroller = document.querySelector('main ul').parentElement
@@ -32,20 +56,20 @@ const say = (line: string) => process.stdout.write(`${line}\n`)
 await buildConsole()
 const [server, browser] = await Promise.all([startTestServer({ TICKETFLOW_ADDRESS_RATE: '0' }), openChromium()])
 try {
-  say(`${machine()}; load ${loadavg()[0]?.toFixed(1)}`)
+  say(`${machine(false)}; load ${loadavg()[0]?.toFixed(1)}`)
   await fill(`${server.webhook}/batch`)
   // The browser's own first page: what starts with it is not ours.
-  const first = await openPage(browser)
-  const afterStart = await load(first.page)
-  await first.page.context().close()
-  // Each with nothing cached: a context is a browser profile of its own.
-  const colds: number[] = []
-  for (let visit = 0; visit < 5; visit += 1) {
-    const fresh = await openPage(browser)
-    colds.push(await load(fresh.page))
-    await fresh.page.context().close()
+  const first = await open()
+  const afterStart = await load(first)
+  await first.context().close()
+  // Each with nothing cached and a process of its own, as a tab has: a context is a browser profile.
+  const colds: Loaded[] = []
+  for (let visit = 0; visit < COLD_ROUNDS; visit += 1) {
+    const fresh = await open()
+    colds.push(await load(fresh))
+    await fresh.context().close()
   }
-  const { page } = await openPage(browser)
+  const page = await open()
   let bytes = 0
   page.on('requestfinished', (request) => {
     if (request.resourceType() === 'script')
@@ -53,10 +77,12 @@ try {
   })
   await load(page)
   say(
-    `first load: ${(bytes / 1000).toFixed(0)} KB of scripts as sent; first rows with nothing cached after ` +
-      `${median(colds)} ms (median of 5; ${afterStart} ms right after the browser itself started)`,
+    `first load: ${(bytes / 1000).toFixed(0)} KB of scripts as sent; with nothing cached first rows after ` +
+      `${median(colds.map(({ rows }) => rows))} ms, interactive after ${median(colds.map(({ interactive }) => interactive))} ms ` +
+      `(medians of ${COLD_ROUNDS}; ${afterStart.interactive} ms right after the browser itself started)`,
   )
-  say(`again: first rows after ${median(await times(ROUNDS, () => load(page)))} ms (median of ${ROUNDS})`)
+  const again = await times(ROUNDS, async () => (await load(page)).interactive)
+  say(`again: interactive after ${median(again)} ms (median of ${ROUNDS})`)
   const filter = await times(ROUNDS, (round) => choose(page, CATEGORIES[round % CATEGORIES.length] ?? ''))
   say(`filter by category, ${TICKETS} tickets: ${median(filter)} ms from the choice to the rows (median of ${ROUNDS})`)
   await load(page)
@@ -88,11 +114,19 @@ async function fill(url: string): Promise<void> {
   }
 }
 
-/** ms from the navigation to the first rows, by the page's own clock. */
-async function load(page: Page): Promise<number> {
+type Loaded = { rows: number; interactive: number }
+
+/** ms from the navigation until the first rows are drawn, and until the page is at rest as well. */
+async function load(page: Page): Promise<Loaded> {
   await page.goto(`${server.url}/tickets`)
-  await page.locator('[data-ticket]').first().waitFor()
-  return page.evaluate<number>(`Math.round(performance.now())`)
+  return page.evaluate<Loaded>(SEEN)
+}
+
+/** A page that watches itself; its storage is its own. */
+async function open(): Promise<Page> {
+  const { page } = await openPage(browser)
+  await page.addInitScript(WATCH)
+  return page
 }
 
 /** ms from the choice of a category until the rows are those. */

@@ -15,9 +15,10 @@ export const canPin = [SERVER_CPU, LOAD_CPU].every(
   (cpu) => spawnSync('taskset', ['-c', String(cpu), process.execPath, '--version']).status === 0,
 )
 
-export const machine = () =>
+/** `isPinned`: whether servers and loads are started by `startNode`, each on its core. */
+export const machine = (isPinned = canPin) =>
   `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, ` +
-  `Node ${process.versions.node}, ${canPin ? `server on core ${SERVER_CPU}, load on core ${LOAD_CPU}` : 'nothing pinned (no taskset, or one core)'}`
+  `Node ${process.versions.node}, ${isPinned ? `server on core ${SERVER_CPU}, load on core ${LOAD_CPU}` : 'nothing pinned'}`
 
 export function startNode(options: {
   args: string[]

@@ -1,44 +1,60 @@
 // Pictures of every page of the console, wide and narrow, light and dark, of a real server with believable data:
 //   npm run screenshots [folder] [page …]
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Page } from 'playwright-core'
 
 import { buildConsole } from '../bin/build-console.js'
 import { openChromium, openPage } from '../test/chromium.ts'
-import { discard, startTestServer } from '../test/server.ts'
+import { createClock } from '../test/clock.ts'
+import { discard, startTestServer, temporaryDirectory } from '../test/server.ts'
 import { seedConsole } from './console-data.ts'
 
 const [folder = join(import.meta.dirname, '.screenshots'), ...only] = process.argv.slice(2)
 
 const SIZES = { wide: { width: 1440, height: 900 }, narrow: { width: 360, height: 740 } } as const
 
+const WEEK_MS = 7 * 24 * 3_600_000
+const key = 'k'.repeat(40)
+const headers = { 'x-api-key': key, 'x-ticketflow-csrf': '1' }
+
 await buildConsole()
 await mkdir(folder, { recursive: true })
-const key = 'k'.repeat(40)
-const [open, closed, browser] = await Promise.all([
-  startTestServer({ TICKETFLOW_TRIAGE: 'on', TICKETFLOW_EMBEDDER: 'none' }),
-  startTestServer({ TICKETFLOW_ADMIN_KEY: key }),
+const clockFolder = await temporaryDirectory()
+const clock = createClock(clockFolder)
+await clock.put(-WEEK_MS)
+const [empty, busy, browser] = await Promise.all([
+  startTestServer(),
+  startTestServer({
+    TICKETFLOW_ADMIN_KEY: key,
+    TICKETFLOW_TRIAGE: 'on',
+    TICKETFLOW_EMBEDDER: 'none',
+    ...clock.env,
+  }),
   openChromium(),
 ])
 try {
-  const ids = await seedConsole(open.url)
-  const some = ids.at(-8)
+  const ids = await seedConsole(busy.url, headers, (share) => clock.put((share - 1) * WEEK_MS))
   const pages: Record<string, string> = {
-    welcome: `${open.url}/welcome`,
-    tickets: `${open.url}/tickets`,
-    ticket: `${open.url}/tickets/${some}`,
-    search: `${open.url}/tickets?q=invoice`,
-    nothing: `${open.url}/tickets?q=nowhere`,
-    deliveries: `${open.url}/deliveries`,
-    delivery: `${open.url}/deliveries/5`,
-    articles: `${open.url}/articles`,
-    article: `${open.url}/articles/1`,
-    sources: `${open.url}/sources`,
-    insights: `${open.url}/insights`,
-    settings: `${open.url}/settings`,
-    'sign-in': `${closed.url}/sign-in`,
+    welcome: `${empty.url}/welcome`,
+    'no-source': `${empty.url}/sources`,
+    'sign-in': `${busy.url}/sign-in`,
+    tickets: `${busy.url}/tickets`,
+    ticket: `${busy.url}/tickets/${ids.at(-8)}`,
+    search: `${busy.url}/tickets?q=invoice`,
+    nothing: `${busy.url}/tickets?q=nowhere`,
+    deliveries: `${busy.url}/deliveries`,
+    delivery: `${busy.url}/deliveries/5`,
+    refused: `${busy.url}/deliveries?outcome=rejected`,
+    articles: `${busy.url}/articles`,
+    article: `${busy.url}/articles/1`,
+    sources: `${busy.url}/sources`,
+    'new-source': `${busy.url}/sources/new`,
+    source: `${busy.url}/sources/web-shop`,
+    mapping: `${busy.url}/sources/web-shop/mapping?delivery=5`,
+    insights: `${busy.url}/insights`,
+    settings: `${busy.url}/settings`,
   }
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -51,12 +67,17 @@ try {
   process.stdout.write(`${folder}\n`)
 } finally {
   await browser.close()
-  await Promise.all([open, closed].map(discard))
+  await Promise.all([empty, busy].map(discard))
+  await rm(clockFolder, { recursive: true, force: true })
 }
 
 async function photograph(page: Page, pages: Record<string, string>, look: string): Promise<void> {
   for (const [name, url] of Object.entries(pages)) {
     if (only.length > 0 && !only.includes(name)) continue
+    // The door is seen from outside; from there on somebody is signed in.
+    if (url.startsWith(busy.url) && name !== 'sign-in') {
+      await page.context().request.post(`${busy.url}/api/session`, { data: { key }, headers })
+    }
     await page.goto(url)
     await page.locator('h1').first().waitFor({ state: 'attached' })
     await page.getByRole('status').filter({ hasText: 'Loading' }).first().waitFor({ state: 'detached' })

@@ -13,5 +13,17 @@ export default defineConfig({
     assetsInlineLimit: 0,
     reportCompressedSize: false,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // Else each module that two pages share is a file, and the first page asks for a dozen of them. What one page
+        // alone needs and is large is left to that page.
+        codeSplitting: {
+          groups: [
+            { name: 'vendor', test: /node_modules\/(?!uplot|cmdk)/ },
+            { name: 'parts', test: /console\/src\/(parts|api)\// },
+          ],
+        },
+      },
+    },
   },
 })

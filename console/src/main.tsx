@@ -1,4 +1,5 @@
 import './styles.css'
+import './early.ts'
 
 import { QueryClientProvider } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'

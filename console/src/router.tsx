@@ -19,11 +19,13 @@ import { Page } from './parts/page.tsx'
 import { Empty, Failed } from './parts/state.tsx'
 import { Shell } from './shell.tsx'
 import { ticketsQuery } from './tickets/list-query.ts'
+import { TicketsPage } from './tickets/page.tsx'
 import { readMappingSearch } from './sources/search.ts'
 import { readTicketSearch } from './tickets/search.ts'
 
 // To add a page: a route here, its address in CONSOLE_PAGES (src/http/console.ts), a component that is loaded when it is
-// first asked for. What a page shows stands in its address, so that each view can be linked to.
+// first asked for; the tickets alone are there from the start, as nearly everybody begins with them. What a page shows
+// stands in its address, so that each view can be linked to.
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound })
 
@@ -60,7 +62,7 @@ const tickets = createRoute({
   loader: ({ deps, cause }) => {
     if (cause !== 'preload') void queryClient.prefetchInfiniteQuery(ticketsQuery(deps))
   },
-  component: lazyRouteComponent(() => import('./tickets/page.tsx'), 'TicketsPage'),
+  component: TicketsPage,
 })
 
 /** The list stays beside it, with its filters. */

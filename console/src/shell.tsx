@@ -74,7 +74,7 @@ export function Shell() {
         </div>
       </nav>
       <main id="main" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">
-        <div className="flex items-center justify-between border-b border-line px-4 py-1 md:hidden">
+        <div className="flex items-center justify-between border-b border-line px-2 py-1 md:hidden">
           <Account />
           <div className="flex items-center gap-2">
             <Live />

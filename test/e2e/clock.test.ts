@@ -1,12 +1,12 @@
-import { writeFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { storePath } from '../../src/store/sqlite-files.ts'
 import { ticketflow } from '../cli.ts'
-import { discard, post, ROOT, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
+import { createClock } from '../clock.ts'
+import { discard, post, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
 const HOUR = 3_600_000
 const YEAR = 365 * 24 * HOUR
@@ -24,25 +24,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const clock = () => join(folder, 'clock')
-const preload = pathToFileURL(join(ROOT, 'test/clock.mjs')).href
-
 async function startShifted(env: Record<string, string> = {}): Promise<TestServer> {
-  await writeFile(clock(), '0')
-  server = await startTestServer({
-    TICKETFLOW_DATA_DIR: data,
-    NODE_OPTIONS: `--import ${preload}`,
-    TEST_CLOCK: clock(),
-    ...env,
-  })
+  await put(0)
+  server = await startTestServer({ TICKETFLOW_DATA_DIR: data, ...createClock(folder).env, ...env })
   return server
 }
 
-/** Puts the server's clock so far ahead; it looks every 20 ms. */
-async function put(ahead: number): Promise<void> {
-  await writeFile(clock(), String(ahead))
-  await new Promise((resolve) => setTimeout(resolve, 200))
-}
+const put = (ahead: number) => createClock(folder).put(ahead)
 
 const read = async (url: string, secret: string) => {
   const response = await fetch(url, { headers: { authorization: `Bearer ${secret}` } })

@@ -55,6 +55,19 @@ function zendesk(serial: number, secret = SECRET) {
 const form = (body: unknown) => post(`${server.webhook}/acme-forms`, body, bearer(KEY))
 const row = (page: Page, outcome: string) => page.locator(`[data-delivery][data-outcome=${outcome}]`)
 
+/** Each page, and what is seen once it is there. */
+const pagesWith = (id: number): Record<string, string> => ({
+  '/deliveries': '[data-delivery]',
+  [`/deliveries/${id}`]: '[data-pointer]',
+  '/sources': 'a[href="/sources/zendesk-eu"]',
+  '/sources/new': 'input[type=radio]',
+  '/sources/zendesk-eu': 'text=Where it sends',
+  '/sources/zendesk-eu/mapping': 'text=CSV export hangs',
+  '/insights': '.u-legend',
+  '/settings': 'text=TICKETFLOW_RETENTION_DAYS',
+  '/sources/none': 'text=There is no source none',
+})
+
 beforeAll(async () => {
   ;[server, browser] = await Promise.all([startTestServer({ ...PATIENT, TICKETFLOW_ADMIN_KEY: KEY }), openChromium()])
   await admin('/sources', { id: 'zendesk-eu', name: 'Zendesk Europe', platform: 'zendesk', secret: SECRET })
@@ -109,8 +122,7 @@ describe('deliveries', { timeout: PATIENCE }, () => {
     await row(page, 'rejected').click()
     await page.locator('[data-verdict=bad]').getByText('Title or subject is required').waitFor()
     const refused = page.url()
-    await page.getByRole('link', { name: 'Open the source' }).click()
-    await page.getByRole('link', { name: 'Mapping' }).click()
+    await page.getByRole('link', { name: 'Mend the mapping' }).click()
     // The value itself fills the field; the other one is written.
     await page.getByLabel('title', { exact: true }).focus()
     await page.getByRole('button', { name: /Lamp is dark/ }).click()
@@ -120,12 +132,15 @@ describe('deliveries', { timeout: PATIENCE }, () => {
       .getByText(/Field map: description/)
       .first()
       .waitFor()
+    await page.getByRole('button', { name: /Lamp is dark/ }).waitFor()
     await page.getByLabel('description', { exact: true }).fill('issue.text & "."')
     await page.getByRole('region', { name: 'Ticket' }).getByText('Since nine.').waitFor()
     await page.getByRole('button', { name: 'Compare and save…' }).click()
-    await page.getByText('1 refused deliveries').waitFor()
+    await page.getByText('1 refused delivery', { exact: true }).waitFor()
     await page.getByRole('button', { name: 'Save for what comes' }).click()
-    await page.getByText('Saved for what comes from now on').waitFor()
+    await page.getByRole('button', { name: 'Show it' }).click()
+    await page.waitForURL(/\/deliveries\?/)
+    expect(new URL(page.url()).search).toBe('?outcome=rejected&source=acme-forms')
     await page.goto(refused)
     await page.getByRole('button', { name: 'Replay', exact: true }).click()
     await page
@@ -156,6 +171,20 @@ describe('deliveries', { timeout: PATIENCE }, () => {
     await expect.poll(newest, { timeout: 60_000, interval: 100 }).toEqual(ids.slice(0, 6))
   })
 
+  test('j and k walk through them, Escape goes back to the list', async () => {
+    const page = await visit('/deliveries?outcome=rejected')
+    await row(page, 'rejected').nth(1).waitFor()
+    const ids = await row(page, 'rejected').evaluateAll((rows) => rows.map((one) => one.dataset['delivery']))
+    // The second one comes while the first is still on its way.
+    for (const key of ['j', 'j']) await page.keyboard.press(key)
+    await page.waitForURL(`**/deliveries/${ids[1]}?outcome=rejected`)
+    await page.keyboard.press('k')
+    await page.waitForURL(`**/deliveries/${ids[0]}?outcome=rejected`)
+    await page.getByRole('heading', { name: `Delivery ${ids[0]}` }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.waitForURL('**/deliveries?outcome=rejected')
+  })
+
   test('paused, it holds still and counts; many are replayed with their progress shown', async () => {
     await form({ no: 'name' })
     const page = await visit('/deliveries?outcome=rejected')
@@ -168,7 +197,7 @@ describe('deliveries', { timeout: PATIENCE }, () => {
     await expect.poll(() => row(page, 'rejected').count(), { timeout: 60_000 }).toBe(before + 1)
     await page.getByRole('button', { name: 'Replay…' }).click()
     const dialog = page.getByRole('dialog', { name: 'Replay many' })
-    await dialog.getByLabel('Source', { exact: true }).fill('acme-forms')
+    await dialog.getByLabel('Source', { exact: true }).selectOption('acme-forms')
     await dialog.getByRole('button', { name: 'Replay', exact: true }).click()
     await dialog.getByText('Done: 2 replayed, 0 taken').waitFor()
   })
@@ -221,18 +250,7 @@ describe('every page, in both themes', { timeout: 2 * PATIENCE }, () => {
     await zendesk(50_003)
     const { json } = await admin('/deliveries?limit=1')
     const page = await visit('/deliveries')
-    const { id } = json.deliveries[0]
-    const seen: Record<string, string> = {
-      '/deliveries': '[data-delivery]',
-      [`/deliveries/${id}`]: '[data-pointer]',
-      '/sources': 'a[href="/sources/zendesk-eu"]',
-      '/sources/new': 'input[type=radio]',
-      '/sources/zendesk-eu': 'text=Where it sends',
-      '/sources/zendesk-eu/mapping': 'text=CSV export hangs',
-      '/insights': '.u-legend',
-      '/settings': 'text=TICKETFLOW_RETENTION_DAYS',
-      '/sources/none': 'text=There is no source none',
-    }
+    const seen = pagesWith(json.deliveries[0].id)
     const found: string[] = []
     const look = async (path: string) => {
       for (const colorScheme of ['light', 'dark'] as const) {
@@ -254,3 +272,45 @@ describe('every page, in both themes', { timeout: 2 * PATIENCE }, () => {
     expect(found).toEqual([])
   })
 })
+
+/** What can be used, is to be seen, and is not within the page's width. */
+const OUTSIDE = `[...document.querySelectorAll('a, button, input, select, textarea, summary')]
+  .filter((element) => {
+    const { width, left, right } = element.getBoundingClientRect()
+    return width > 0 && !element.matches('.sr-only') && (left < 0 || right > innerWidth)
+  })
+  .map((element) => element.outerHTML.slice(0, 120))`
+
+/** A fifth of what counts as good. */
+const MOST_SHIFT = 0.02
+/** Sums up how much moved without anybody having asked for it (web.dev/articles/cls). */
+const WATCH_SHIFTS = `globalThis.shift = 0
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) globalThis.shift += value
+}).observe({ type: 'layout-shift', buffered: true })`
+
+test(
+  'on a telephone nothing is out of reach, and nothing moves while a page is loaded',
+  { timeout: PATIENCE },
+  async () => {
+    await zendesk(50_004)
+    const { json } = await admin('/deliveries?limit=1')
+    const page = await visit('/tickets', { viewport: { width: 360, height: 740 } })
+    await page.addInitScript(WATCH_SHIFTS)
+    const pages = {
+      ...pagesWith(json.deliveries[0].id),
+      '/tickets?q=csv': '[data-ticket]',
+      [`/tickets/${json.deliveries[0].ticket_id}`]: 'text=Timeline',
+      '/welcome': 'text=Or from a terminal',
+    }
+    const found: string[] = []
+    for (const [path, sign] of Object.entries(pages)) {
+      await page.goto(server.url + path)
+      await page.locator(sign).first().waitFor()
+      for (const element of await page.evaluate<string[]>(OUTSIDE)) found.push(`${path} ${element}`)
+      const shift = await page.evaluate<number>('globalThis.shift')
+      if (shift > MOST_SHIFT) found.push(`${path} moved: ${shift.toFixed(3)}`)
+    }
+    expect(found).toEqual([])
+  },
+)

@@ -86,6 +86,19 @@ describe('the queue', { timeout: PATIENCE }, () => {
     expect(new URL(page.url()).search).toBe('?category=animals')
   })
 
+  test.each(['/', '/tickets?q=walrus&status=new'])('at %s what it shows is asked for once', async (path) => {
+    await send(open, { title: 'The walrus sleeps' })
+    const page = await visit('about:blank')
+    // Whoever hears of events asks once more, for what came in between.
+    await page.route('**/api/events', (route) => route.fulfill({ status: 404 }))
+    const asked: string[] = []
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname))
+    await page.goto(open.url + path)
+    await rowOf(page, 'The walrus sleeps').first().waitFor()
+    await page.locator('[data-live=absent]:visible').waitFor()
+    for (const once of ['/api/tickets', '/api/session']) expect(asked.filter((one) => one === once)).toHaveLength(1)
+  })
+
   test('many are closed at once; one that cannot be says why, and the rest can be undone', async () => {
     const ids: number[] = []
     for (let index = 1; index <= 6; index += 1) ids.push(await send(open, { title: `Bulk ${index}`, category: 'bulk' }))

@@ -5,9 +5,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { freePort, ticketflow } from '../cli.ts'
-import { newRhythm } from '../../src/core/silence.ts'
-import { openSqliteRhythms } from '../../src/store/sqlite-rhythms.ts'
-import { openSqliteSources } from '../../src/store/sqlite-sources.ts'
+import { rememberSource } from '../rhythm.ts'
 import { discard, ROOT, startTestServer, temporaryDirectory, type TestServer } from '../server.ts'
 
 const KEY = 'k'.repeat(40)
@@ -83,7 +81,7 @@ test.each(['grafana.json', 'prometheus-alerts.yaml'])(
 
 test('a source that is quieter than it uses to be is told of, until it is heard', { timeout: 120_000 }, async () => {
   const dataDir = await temporaryDirectory()
-  await rememberSource(dataDir, 'shop')
+  await rememberSource(dataDir, 'shop', 2 * 3_600_000)
   const env = { TICKETFLOW_ADMIN_KEY: KEY, TICKETFLOW_DATA_DIR: dataDir, TICKETFLOW_MAX_LOOP_DELAY_MS: '0' }
   server = await startTestServer(env)
   const shop = async () => (await (await ask('/api/sources/shop')).json()) as Record<string, unknown>
@@ -103,27 +101,6 @@ test('a source that is quieter than it uses to be is told of, until it is heard'
   const said = () => /"source":"shop","last_seen":[^]*a source is heard again/.test(server.output())
   await expect.poll(said, { timeout: 30_000 }).toBe(true)
 })
-
-/** A source of two months that is heard every minute, was heard two hours ago, and was watched until just now. */
-async function rememberSource(dataDir: string, id: string): Promise<void> {
-  const now = Date.now()
-  const sources = openSqliteSources(dataDir)
-  const { name, ...rest } = { name: id, platform: null, scheme: null, networks: [], rate: null, account: null }
-  const settings = { name, ...rest, auth: 'key' as const, defaults: {}, field_map: {}, redaction: [] }
-  await sources.addSource({ id, settings, secrets: [], createdAt: now - 60 * 86_400_000 })
-  sources.close()
-  const rhythms = openSqliteRhythms(dataDir)
-  const blank = newRhythm(now - 60_000)
-  const rhythm = {
-    ...blank,
-    first: now - 50 * 86_400_000,
-    heard: now - 2 * 3_600_000,
-    watched: now - 50 * 86_400_000,
-    gaps: blank.gaps.map(() => 60),
-  }
-  await rhythms.saveRhythms(new Map([[id, JSON.stringify(rhythm)]]))
-  rhythms.close()
-}
 
 describe('ticketflow top', () => {
   test('prints what happens, as text and as JSON', async () => {

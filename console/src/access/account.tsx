@@ -26,7 +26,11 @@ export function Account() {
   return (
     <Menu
       trigger={
-        <button type="button" className={`${buttonClass('quiet', 'sm')} min-w-0 shrink!`}>
+        <button
+          type="button"
+          title={session.name ?? undefined}
+          className={`${buttonClass('quiet', 'sm')} min-w-0 shrink!`}
+        >
           <span className="truncate">{session.name ?? 'Signed in'}</span>
           <Icon name="down" className="size-3" />
         </button>

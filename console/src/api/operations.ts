@@ -104,18 +104,23 @@ export type Source = {
   updated_at: string
   disabled_at: string | null
   /** When it was noticed that the source is quieter than it uses to be. */
-  silent_since?: string | null
+  silent_since: string | null
 }
 export type NewSource = Source & { secret: string | null; admin_key?: string }
 
+/** How often sources are asked for: one falls silent without an event, and the server looks every minute. */
+const SILENCE_MS = 60_000
+
 export const sourcesQuery = queryOptions({
   queryKey: ['sources'],
+  refetchInterval: SILENCE_MS,
   queryFn: ({ signal }) => api<{ sources: Source[] }>('/api/sources', { signal }),
 })
 
 export const sourceQuery = (id: string) =>
   queryOptions({
     queryKey: ['sources', id],
+    refetchInterval: SILENCE_MS,
     queryFn: ({ signal }) => api<Source>(`/api/sources/${encodeURIComponent(id)}`, { signal }),
   })
 

@@ -100,26 +100,45 @@ function Verdict({ delivery }: { delivery: WholeDelivery }) {
   const set = useQuery({ ...sourceQuery(source), enabled: isKnown && may(session.data, 'admin'), retry: false })
   if (isUnproved(delivery)) {
     const about = status === 401 ? 'Not verified' : 'Not let in'
-    return <VerdictBox tone="bad" title={about} detail={reason} source={isKnown ? source : null} />
+    return (
+      <VerdictBox tone="bad" title={about} detail={reason}>
+        {isKnown && (
+          <Link to="/sources/$sourceId" params={{ sourceId: source }} className="font-medium underline">
+            Open the source
+          </Link>
+        )}
+      </VerdictBox>
+    )
   }
   if (outcome === 'rejected') {
-    return <VerdictBox tone="bad" title={`Refused with ${status}`} detail={reason} source={isKnown ? source : null} />
+    const title = `Refused with ${status}`
+    return (
+      <VerdictBox tone="bad" title={title} detail={reason}>
+        {isKnown && (
+          <Link
+            to="/sources/$sourceId/mapping"
+            params={{ sourceId: source }}
+            search={{ delivery: String(delivery.id) }}
+            className="font-medium underline"
+          >
+            Mend the mapping
+          </Link>
+        )}
+      </VerdictBox>
+    )
   }
   const how = replayOf === null ? provedBy(source, set.data?.auth) : `Played again; it came as delivery ${replayOf}`
   const detail = reason === null ? how : `${how}. ${reason}`
   return (
-    <VerdictBox
-      tone="good"
-      title={replayOf === null && source !== 'open' ? 'Verified' : 'Taken'}
-      detail={detail}
-      source={null}
-    />
+    <VerdictBox tone="good" title={replayOf === null && source !== 'open' ? 'Verified' : 'Taken'} detail={detail} />
   )
 }
 
+/** `auth` is not known to everybody, nor at once. */
 function provedBy(source: string, auth: string | undefined): string {
   if (source === 'open') return 'This server is open to its own machine: nobody has to prove anything'
   if (!isRegistered(source)) return `It showed the API ${sourceLabel(source)}`
+  if (auth === undefined) return 'It showed what its source demands'
   if (auth === 'network') return 'It came from a network of this source'
   return auth === 'key' ? 'It showed an API key' : 'Its signature matches a secret of this source'
 }
@@ -128,12 +147,12 @@ function VerdictBox({
   tone,
   title,
   detail,
-  source,
+  children,
 }: {
   tone: 'good' | 'bad'
   title: string
   detail: string | null
-  source: string | null
+  children?: ReactNode
 }) {
   const look = tone === 'good' ? 'bg-good-soft text-good' : 'bg-bad-soft text-bad'
   return (
@@ -143,11 +162,7 @@ function VerdictBox({
         <strong className="font-semibold">{title}</strong>
         {detail !== null && `: ${detail}`}
       </p>
-      {source !== null && (
-        <Link to="/sources/$sourceId" params={{ sourceId: source }} className="font-medium underline">
-          Open the source
-        </Link>
-      )}
+      {children}
     </div>
   )
 }

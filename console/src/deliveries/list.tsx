@@ -4,6 +4,7 @@ import { type KeyboardEvent, useEffect, useLayoutEffect, useRef } from 'react'
 
 import type { Delivery } from '../api/operations.ts'
 import { Badge } from '../parts/badge.tsx'
+import { useShortcuts } from '../parts/shortcuts.ts'
 import { Time } from '../parts/time.tsx'
 import type { DeliverySearch } from './search.ts'
 import type { useDeliveries } from './stream.ts'
@@ -11,7 +12,7 @@ import { bytes, milliseconds, OUTCOME_TONES, sourceLabel } from './words.ts'
 
 export const ROW = 56
 
-/** As many as there are, of which only those are drawn that are seen. Arrow keys, j and k go from one to the next. */
+/** As many as there are, of which only those are drawn that are seen. j and k go from one to the next, in the list arrows too. */
 export function DeliveryList({
   stream,
   search,
@@ -49,15 +50,29 @@ export function DeliveryList({
     if (grown > 0) element.scrollTop += grown * ROW
   }, [deliveries])
 
-  const onKeyDown = (event: KeyboardEvent) => {
-    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[event.key]
-    if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return
-    const at = deliveries.findIndex(({ id }) => id === chosen)
-    const next = deliveries[Math.max(0, at + step)]
+  // Keys may come faster than the page that they lead to.
+  const standing = useRef(chosen)
+  useEffect(() => {
+    standing.current = chosen
+  }, [chosen])
+  const step = (by: number) => {
+    const index = Math.max(0, deliveries.findIndex(({ id }) => id === standing.current) + by)
+    const next = deliveries[index]
     if (next === undefined) return
-    event.preventDefault()
-    rows.scrollToIndex(Math.max(0, at + step))
+    standing.current = next.id
+    rows.scrollToIndex(index)
     void navigate({ to: '/deliveries/$deliveryId', params: { deliveryId: String(next.id) }, search, replace: true })
+  }
+  useShortcuts({
+    j: () => step(1),
+    k: () => step(-1),
+    Escape: () => Number.isFinite(chosen) && void navigate({ to: '/deliveries', search }),
+  })
+  const onKeyDown = (event: KeyboardEvent) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+    if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return
+    event.preventDefault()
+    step(by)
   }
 
   return (
@@ -109,7 +124,7 @@ function Row({
       aria-current={isChosen ? 'true' : undefined}
       data-delivery={id}
       data-outcome={outcome}
-      className={`grid h-full grid-cols-[5.5rem_minmax(0,1fr)_auto] items-center gap-x-3 border-b border-line px-4 -outline-offset-2 hover:bg-raised aria-[current]:bg-accent-soft ${isFresh ? 'arrive' : ''}`}
+      className={`grid h-full grid-cols-[4.75rem_minmax(0,1fr)_auto] items-center gap-x-2 sm:grid-cols-[5.5rem_minmax(0,1fr)_auto] sm:gap-x-3 border-b border-line px-4 -outline-offset-2 hover:bg-raised aria-[current]:bg-accent-soft ${isFresh ? 'arrive' : ''}`}
     >
       <span className="flex items-center">
         <Badge tone={OUTCOME_TONES[outcome]}>{outcome}</Badge>

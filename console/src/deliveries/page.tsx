@@ -20,6 +20,7 @@ export function DeliveriesPage() {
   const { deliveryId } = useParams({ strict: false })
   const stream = useDeliveries(search)
   const session = useQuery(sessionQuery)
+  const sources = useSourceIds(search.source)
   const [isReplaying, setReplaying] = useState(false)
   const { found, deliveries, isPaused, held } = stream
   const isFiltered = search.outcome !== undefined || search.source !== undefined
@@ -29,8 +30,8 @@ export function DeliveriesPage() {
       title="Deliveries"
       actions={
         // On a narrow page one delivery has all the room there is.
-        <div className={`flex-wrap items-center gap-2 lg:flex ${deliveryId === undefined ? 'flex' : 'hidden'}`}>
-          <Filters search={search} set={(next) => void navigate({ search: next, replace: true })} />
+        <div className={`contents items-center gap-2 lg:flex ${deliveryId === undefined ? '' : 'max-lg:hidden'}`}>
+          <Filters search={search} sources={sources} set={(next) => void navigate({ search: next, replace: true })} />
           <Button onClick={isPaused ? stream.resume : stream.pause} aria-pressed={isPaused}>
             {isPaused ? `Resume${held > 0 ? ` (${held} new)` : ''}` : 'Pause'}
           </Button>
@@ -45,7 +46,7 @@ export function DeliveriesPage() {
       <div className="flex h-full min-h-0">
         <section
           aria-label="Deliveries, newest first"
-          className={`min-h-0 min-w-0 flex-1 flex-col border-line lg:flex lg:max-w-md lg:border-r ${deliveryId === undefined ? 'flex lg:max-w-none' : 'hidden'}`}
+          className={`min-h-0 min-w-0 flex-1 flex-col border-line lg:flex ${deliveryId === undefined ? 'flex' : 'hidden lg:max-w-md lg:border-r'}`}
         >
           {found.isPending && <Loading height={ROW} />}
           {found.isError && <Failed error={found.error} retry={() => void found.refetch()} />}
@@ -60,19 +61,30 @@ export function DeliveriesPage() {
         </section>
         <Outlet />
       </div>
-      {isReplaying && <ReplayMany search={search} onClose={() => setReplaying(false)} />}
+      {isReplaying && (
+        <ReplayMany
+          search={search}
+          sources={sources}
+          newest={deliveries[0]?.id ?? 0}
+          onClose={() => setReplaying(false)}
+        />
+      )}
     </Page>
   )
 }
 
 type Search = ReturnType<typeof route.useSearch>
 
-function Filters({ search, set }: { search: Search; set: (search: Search) => void }) {
+/** Who may have sent something, as far as it may be known, and who is asked for. */
+function useSourceIds(chosen: string | undefined): string[] {
   const session = useQuery(sessionQuery)
   const sources = useQuery({ ...sourcesQuery, enabled: may(session.data, 'admin') })
   const ids = ['open', 'unknown', ...(sources.data?.sources.map(({ id }) => id) ?? [])]
+  return chosen === undefined || ids.includes(chosen) ? ids : [...ids, chosen]
+}
+
+function Filters({ search, sources, set }: { search: Search; sources: string[]; set: (search: Search) => void }) {
   const { source, outcome } = search
-  if (source !== undefined && !ids.includes(source)) ids.push(source)
   const change = (next: { outcome?: string; source?: string }) => {
     const wanted = { ...search, ...next }
     set({
@@ -81,10 +93,10 @@ function Filters({ search, set }: { search: Search; set: (search: Search) => voi
     })
   }
   return (
-    <>
+    <div className="order-last flex w-full gap-2 md:order-none md:w-auto">
       <Select
         aria-label="Outcome"
-        className="w-auto!"
+        className="flex-1 md:flex-none"
         value={outcome ?? ''}
         onChange={(event) => change({ outcome: event.target.value })}
       >
@@ -95,15 +107,15 @@ function Filters({ search, set }: { search: Search; set: (search: Search) => voi
       </Select>
       <Select
         aria-label="Source"
-        className="w-auto! max-w-40"
+        className="flex-1 md:max-w-40 md:flex-none"
         value={source ?? ''}
         onChange={(event) => change({ source: event.target.value })}
       >
         <option value="">All sources</option>
-        {ids.map((one) => (
+        {sources.map((one) => (
           <option key={one}>{one}</option>
         ))}
       </Select>
-    </>
+    </div>
   )
 }

@@ -5,31 +5,44 @@ import { api } from '../api/client.ts'
 import { type Delivery, OUTCOMES, type Outcome } from '../api/operations.ts'
 import { Button } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
-import { Field, Input, Select } from '../parts/field.tsx'
+import { Field, Select } from '../parts/field.tsx'
 import type { DeliverySearch } from './search.ts'
 
 const CHUNK = 50
 
 type Progress = {
+  /** The last delivery that was looked at. */
+  at: number
   replayed: number
   taken: number
   skipped: { id: number; reason: string }[]
-  isDone: boolean
+  state: 'running' | 'stopped' | 'done'
   fault: string | null
 }
-const NOTHING: Progress = { replayed: 0, taken: 0, skipped: [], isDone: false, fault: null }
+const NOTHING: Progress = { at: 0, replayed: 0, taken: 0, skipped: [], state: 'running', fault: null }
+const STATES = { running: 'Replaying', stopped: 'Stopped', done: 'Done' } as const
 
 type Replays = { replayed: Delivery[]; skipped: { id: number; reason: string }[]; next: number | null }
 
-/** Plays all deliveries of an outcome again, oldest first, and says how far it is. */
-export function ReplayMany({ search, onClose }: { search: DeliverySearch; onClose: () => void }) {
+/** Plays all deliveries of an outcome again, oldest first, and says how far it is: `newest` is the last one there is. */
+export function ReplayMany({
+  search,
+  sources,
+  newest,
+  onClose,
+}: {
+  search: DeliverySearch
+  sources: string[]
+  newest: number
+  onClose: () => void
+}) {
   const client = useQueryClient()
   const [outcome, setOutcome] = useState<Outcome>(search.outcome ?? 'rejected')
   const [source, setSource] = useState(search.source ?? '')
   const [unproved, setUnproved] = useState(false)
   const [progress, setProgress] = useState<Progress | null>(null)
   const isStopped = useRef(false)
-  const isRunning = progress !== null && !progress.isDone
+  const isRunning = progress?.state === 'running'
 
   async function run(): Promise<void> {
     isStopped.current = false
@@ -40,8 +53,9 @@ export function ReplayMany({ search, onClose }: { search: DeliverySearch; onClos
         const body = { outcome, ...(source && { source }), unproved, after, limit: CHUNK }
         const found: Replays = await api<Replays>('/api/deliveries/replay', { method: 'POST', body })
         all = {
-          isDone: false,
+          state: 'running',
           fault: null,
+          at: found.next ?? newest,
           replayed: all.replayed + found.replayed.length,
           taken: all.taken + found.replayed.filter((one) => one.outcome !== 'rejected').length,
           skipped: all.skipped.concat(found.skipped),
@@ -49,9 +63,9 @@ export function ReplayMany({ search, onClose }: { search: DeliverySearch; onClos
         setProgress(all)
         after = found.next
       }
-      setProgress({ ...all, isDone: true })
+      setProgress({ ...all, state: isStopped.current ? 'stopped' : 'done' })
     } catch (error) {
-      setProgress({ ...all, isDone: true, fault: error instanceof Error ? error.message : String(error) })
+      setProgress({ ...all, state: 'stopped', fault: error instanceof Error ? error.message : String(error) })
     }
     void client.invalidateQueries({ queryKey: ['deliveries'] })
   }
@@ -90,15 +104,14 @@ export function ReplayMany({ search, onClose }: { search: DeliverySearch; onClos
             </Select>
           )}
         </Field>
-        <Field label="Source" hint="Empty for all of them">
+        <Field label="Source">
           {(wired) => (
-            <Input
-              {...wired}
-              value={source}
-              disabled={isRunning}
-              maxLength={60}
-              onChange={(event) => setSource(event.target.value)}
-            />
+            <Select {...wired} value={source} disabled={isRunning} onChange={(event) => setSource(event.target.value)}>
+              <option value="">All sources</option>
+              {sources.map((one) => (
+                <option key={one}>{one}</option>
+              ))}
+            </Select>
           )}
         </Field>
         <label className="flex items-start gap-2 text-sm">
@@ -118,16 +131,23 @@ export function ReplayMany({ search, onClose }: { search: DeliverySearch; onClos
           {progress && (
             <>
               <p className="font-medium tabular-nums">
-                {progress.isDone ? 'Done: ' : 'Replaying: '}
-                {progress.replayed} replayed, {progress.taken} taken
+                {STATES[progress.state]}: {progress.replayed} replayed, {progress.taken} taken
                 {progress.skipped.length > 0 && `, ${progress.skipped.length} skipped`}
               </p>
               {progress.fault && <p className="text-bad">{progress.fault}</p>}
-              {progress.skipped[0] && <p className="text-muted">{progress.skipped[0].reason}</p>}
+              <ul className="text-muted">
+                {reasonsOf(progress.skipped).map(([reason, count]) => (
+                  <li key={reason}>
+                    {count} skipped: {reason}
+                  </li>
+                ))}
+              </ul>
             </>
           )}
         </div>
-        {isRunning && <progress className="w-full" aria-label="Replaying" />}
+        {isRunning && (
+          <progress className="w-full accent-accent" aria-label="Replaying" max={newest} value={progress.at} />
+        )}
         <div className="flex justify-end gap-2">
           {isRunning ? (
             <Button onClick={() => (isStopped.current = true)}>Stop</Button>
@@ -140,4 +160,14 @@ export function ReplayMany({ search, onClose }: { search: DeliverySearch; onClos
       </form>
     </Dialog>
   )
+}
+
+/** Why some were left out, each reason once. */
+function reasonsOf(skipped: Progress['skipped']): [string, number][] {
+  const counts = new Map<string, number>()
+  for (const { id, reason } of skipped) {
+    const words = reason.replace(new RegExp(`\\bdelivery ${id}\\b`, 'i'), 'one')
+    counts.set(words, (counts.get(words) ?? 0) + 1)
+  }
+  return [...counts].slice(0, 5)
 }

@@ -39,6 +39,7 @@ function useTheme(): number {
 }
 
 const HEIGHT = 200
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'short' })
 
 /** Lines over time. What it shows is in a table beside it too: a canvas says nothing to who does not see it. */
 export function Chart({
@@ -75,15 +76,14 @@ export function Chart({
         scales: { y: { range: (_self, _min, max) => [0, Math.max(1, (max ?? 0) * 1.1)] } },
         axes: [axis, { ...axis, size: 56, values: (_self, ticks) => ticks.map((tick) => latest.current.unit(tick)) }],
         series: [
-          { value: (_self, seconds) => (seconds === null ? '–' : new Date(seconds * 1000).toLocaleString()) },
+          { value: (_self, seconds) => (seconds === null ? '–' : moment.format(seconds * 1000)) },
           ...current.lines.map((line) => ({
             label: line.label,
             stroke: resolved(line.colour),
             width: 1.5,
             ...(line.isArea && { fill: resolved(`${line.colour}-soft`) }),
             ...(line.dash && { dash: line.dash }),
-            // A line of few points may have none between two: each is then drawn itself.
-            points: { show: line.values.filter((value) => value !== null && value > 0).length < 40, size: 4 },
+            points: { show: true, size: 4, filter: (self: UPlot, index: number) => lonely(self.data[index] ?? []) },
             spanGaps: true,
             value: (_self: UPlot, value: number | null) => (value === null ? '–' : latest.current.unit(value)),
           })),
@@ -111,10 +111,16 @@ export function Chart({
       ref={box}
       role="img"
       aria-label={label}
-      className="min-h-60 min-w-0 text-sm [&_.u-label]:text-ink [&_.u-value]:text-ink"
+      className="min-h-68 min-w-0 text-sm [&_.u-label]:text-ink [&_.u-value]:text-ink"
     />
   )
 }
+
+/** Which values have no other beside them: a line alone would not show them, or not that they were measured. */
+const lonely = (values: ArrayLike<number | null | undefined>): number[] =>
+  Array.from(values).flatMap((value, at, all) =>
+    value != null && all[at - 1] == null && all[at + 1] == null ? [at] : [],
+  )
 
 const dataOf = ({ times, lines }: { times: number[]; lines: Line[] }): UPlot.AlignedData => [
   times.map((time) => time / 1000),

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from '@tanstack/react-router'
 import { type ReactNode, useMemo } from 'react'
 
 import { type Insights, insightsQuery, OUTCOMES } from '../api/operations.ts'
-import { milliseconds } from '../deliveries/words.ts'
+import { milliseconds, sourceLabel } from '../deliveries/words.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failed, Loading } from '../parts/state.tsx'
@@ -28,7 +28,7 @@ export function InsightsPage() {
           {(Object.keys(SPANS) as Span[]).map((span) => (
             <label
               key={span}
-              className="cursor-pointer rounded-md px-2.5 py-1 text-sm text-muted has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
+              className="cursor-pointer rounded-md px-1.5 py-1 sm:px-2.5 text-sm text-muted has-checked:bg-raised has-checked:font-medium has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-accent"
             >
               <input
                 type="radio"
@@ -74,7 +74,7 @@ function Shown({ insights, days }: { insights: Insights; days: Span }) {
       </dl>
       <Week insights={insights} />
       <Charts insights={insights} days={days} />
-      <div className="grid gap-4 lg:grid-cols-3">
+      <div className="grid items-start gap-4 lg:grid-cols-3">
         <Ranking title="Platforms" rows={insights.platforms} />
         <Ranking title="Categories" rows={insights.categories} />
         <Ranking
@@ -303,7 +303,7 @@ function Name({ title, name }: { title: string; name: string }) {
   if (title === 'Sources' && name !== '(other)') {
     return (
       <Link to="/deliveries" search={{ source: name }} className={look}>
-        {name}
+        {sourceLabel(name)}
       </Link>
     )
   }

@@ -25,7 +25,7 @@ function Modal({ title, onClose, children, bare = false }: DialogProps) {
     const dialog = ref.current
     dialog?.showModal()
     // Where it asks for something one types at once; else the browser's own choice is right.
-    dialog?.querySelector<HTMLElement>('input:not([type=checkbox]), textarea')?.focus()
+    dialog?.querySelector<HTMLElement>('input:not([type=checkbox]), textarea, select')?.focus()
     // One that is removed while it is open gives the focus to nobody.
     return () => dialog?.close()
   }, [])

@@ -43,7 +43,7 @@ export function Select({ className = '', ...props }: ComponentProps<'select'>) {
   return (
     <span className={`relative inline-flex min-w-0 ${className}`}>
       <select className={`${inputClass} appearance-none truncate pr-7`} {...props} />
-      <Icon name="down" className="pointer-events-none absolute top-2.5 right-2 size-3 text-muted" />
+      <Icon name="down" className="pointer-events-none absolute top-1/2 right-2 size-3 -translate-y-1/2 text-muted" />
     </span>
   )
 }

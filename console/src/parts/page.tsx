@@ -6,7 +6,9 @@ export function Page({ title, actions, children }: { title: string; actions?: Re
   return (
     <div className="flex min-h-0 flex-1 flex-col">
       <header className="flex min-h-14 flex-wrap items-center gap-2 border-b border-line bg-pane px-4 py-2 md:px-6">
-        <h1 className="mr-auto text-lg font-semibold">{title}</h1>
+        <h1 className="min-w-0 flex-1 basis-24 truncate text-lg font-semibold" title={title}>
+          {title}
+        </h1>
         {actions}
       </header>
       <div className="min-h-0 flex-1 overflow-auto">{children}</div>

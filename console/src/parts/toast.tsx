@@ -49,7 +49,7 @@ export function Toasts() {
     <section
       aria-label="Messages"
       aria-live="polite"
-      className="pointer-events-none fixed inset-x-4 bottom-18 z-50 flex flex-col items-center gap-2 md:bottom-6"
+      className="pointer-events-none fixed inset-x-4 bottom-29 z-50 flex flex-col items-center gap-2 md:bottom-16"
     >
       {shown.map(({ id, text, tone, action }) => (
         <div

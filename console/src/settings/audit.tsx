@@ -2,6 +2,7 @@ import { useState } from 'react'
 
 import { apiInSteps } from '../api/operations.ts'
 import { Button } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import { Icon } from '../parts/icon.tsx'
 import { Section } from '../parts/section.tsx'
 
@@ -49,11 +50,11 @@ export function AuditVerify() {
           value={progress.done}
         />
       )}
-      <div role="status" className="text-sm">
+      <div role="status" className="text-sm empty:-mt-3">
         {report?.ok && (
           <p className="flex items-center gap-2 text-good">
             <Icon name="check" />
-            Whole: {report.deliveries.toLocaleString('en')} deliveries
+            Whole: {counted(report.deliveries, 'delivery', 'deliveries')}
             {report.erased > 0 && `, of ${report.erased} what may be about a person was erased`}
           </p>
         )}

@@ -8,7 +8,7 @@ import { Badge } from '../parts/badge.tsx'
 import { Button } from '../parts/button.tsx'
 import { Dialog } from '../parts/dialog.tsx'
 import { Field, Input, Select } from '../parts/field.tsx'
-import { Failed, Loading } from '../parts/state.tsx'
+import { Failed } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
 import { Copyable } from '../sources/setup.tsx'
@@ -27,14 +27,13 @@ export function Keys() {
       about="For programs that send or read, and for people who sign in here. A key is shown once, and kept as a hash."
       action={<Button onClick={() => setMaking(true)}>New key…</Button>}
     >
-      {found.isPending && <Loading rows={3} />}
       {found.isError && <Failed error={found.error} retry={() => void found.refetch()} />}
       {found.isSuccess && keys.length === 0 && (
         <p className="border-t border-line pt-3 text-sm text-muted">
           No key yet.{session.data?.open === true && ' With the first one this server asks everybody for a key.'}
         </p>
       )}
-      <ul className="text-sm">
+      <ul className="text-sm empty:hidden">
         {keys.map((key) => (
           <li key={key.id} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line py-2">
             <span className="min-w-0 flex-1 basis-40">

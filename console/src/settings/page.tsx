@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 
+import { keysQuery } from '../api/operations.ts'
 import { aboutQuery, may, sessionQuery } from '../api/session.ts'
 import { Copy } from '../parts/copy.tsx'
 import { Page } from '../parts/page.tsx'
@@ -9,20 +10,25 @@ import { Time } from '../parts/time.tsx'
 import { AuditVerify } from './audit.tsx'
 import { Environment } from './environment.tsx'
 import { Keys } from './keys.tsx'
-import { TriageSettings } from './triage.tsx'
+import { triageQuery, TriageSettings } from './triage.tsx'
 
 export function SettingsPage() {
   const session = useQuery(sessionQuery)
+  const isAllowed = may(session.data, 'admin')
+  // Drawn at once: what came later would push down what is below it.
+  const keys = useQuery({ ...keysQuery, enabled: isAllowed })
+  const triage = useQuery({ ...triageQuery, enabled: isAllowed })
+  const isLoading = session.isPending || (isAllowed && (keys.isPending || triage.isPending))
   return (
     <Page title="Settings">
-      {session.isPending && <Loading />}
+      {isLoading && <Loading />}
       {session.isError && <Failed error={session.error} retry={() => void session.refetch()} />}
-      {session.data && !may(session.data, 'admin') && (
+      {session.data && !isAllowed && (
         <Empty icon="settings" title="Settings are for administrators">
           The key that you signed in with may not see them.
         </Empty>
       )}
-      {may(session.data, 'admin') && (
+      {isAllowed && !isLoading && (
         <div className="mx-auto flex max-w-3xl flex-col gap-4 px-4 py-6">
           <Keys />
           <TriageSettings />

@@ -1,8 +1,9 @@
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
+import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 
 import { api, ApiError } from '../api/client.ts'
 import { Button } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import { Field, Input, Select } from '../parts/field.tsx'
 import { Section } from '../parts/section.tsx'
 import { Failed } from '../parts/state.tsx'
@@ -23,20 +24,23 @@ type State = {
 const KEY = ['triage', 'settings']
 const MODES: Record<Mode, string> = { off: 'Off', suggest: 'Suggest', set: 'Set where it is sure' }
 
+/** Null where triage is not on. */
+export const triageQuery = queryOptions({
+  queryKey: KEY,
+  queryFn: async ({ signal }) => {
+    try {
+      return await api<State>('/api/triage', { signal })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null
+      throw error
+    }
+  },
+  retry: false,
+})
+
 /** What triage may do, and what it stands on; nothing where it is not on. */
 export function TriageSettings() {
-  const found = useQuery({
-    queryKey: KEY,
-    queryFn: async ({ signal }) => {
-      try {
-        return await api<State>('/api/triage', { signal })
-      } catch (error) {
-        if (error instanceof ApiError && error.status === 404) return null
-        throw error
-      }
-    },
-    retry: false,
-  })
+  const found = useQuery(triageQuery)
   if (found.isError) return <Failed error={found.error} retry={() => void found.refetch()} />
   if (!found.data) return null
   const { settings, categories, embedder, advisor, learned, notes } = found.data
@@ -49,7 +53,7 @@ export function TriageSettings() {
       <dl className="text-sm">
         <Row
           name="Learned from"
-          value={`${learned['category'] ?? 0} categories, ${learned['priority'] ?? 0} priorities`}
+          value={`${counted(learned['category'] ?? 0, 'category', 'categories')}, ${counted(learned['priority'] ?? 0, 'priority', 'priorities')}`}
         />
         <Row name="Vectors by" value={embedder ?? 'none: words alone'} />
         <Row name="Language model" value={advisor ?? 'none'} />

@@ -62,6 +62,7 @@ function Editor({ source }: { source: Source }) {
   const newest = deliveries.data?.deliveries.find(({ body_size: size }) => size > 0)?.id
   const chosen = search.delivery === undefined ? newest : Number(search.delivery)
   const tried = useTried(source.id, { map: set(map), delivery: sample === null ? chosen : undefined, sample })
+  const payload = usePayload(tried)
 
   const insert = (pointer: string) => {
     const field = focused.current
@@ -89,7 +90,7 @@ function Editor({ source }: { source: Source }) {
             <h2 className="text-sm font-semibold">Payload</h2>
             <Select
               aria-label="Delivery to try it on"
-              className="ml-auto w-auto! max-w-52"
+              className="ml-auto w-52"
               value={sample === null ? String(chosen ?? '') : 'own'}
               onChange={({ target: { value } }) => {
                 setSample(value === 'own' ? SAMPLE : null)
@@ -119,13 +120,15 @@ function Editor({ source }: { source: Source }) {
             />
           )}
           <p className="px-4 pt-2 text-xs text-muted">Choose a value to put it into the field that you were in.</p>
-          {tried.data?.payload !== undefined && tried.data.payload !== null && (
-            <JsonView value={tried.data.payload} marks={marksOf(tried.data)} onChoose={insert} />
-          )}
-          {tried.isPending && chosen !== undefined && <Loading />}
-          {chosen === undefined && sample === null && !deliveries.isPending && (
-            <Empty title="Nothing to try it on yet">Send a test from the source, or choose “My own JSON”.</Empty>
-          )}
+          <div className="max-lg:h-80 max-lg:overflow-auto">
+            {payload !== null && (
+              <JsonView value={payload} marks={tried.data ? marksOf(tried.data) : {}} onChoose={insert} />
+            )}
+            {(deliveries.isPending || (tried.isPending && chosen !== undefined)) && <Loading />}
+            {chosen === undefined && sample === null && !deliveries.isPending && (
+              <Empty title="Nothing to try it on yet">Send a test from the source, or choose “My own JSON”.</Empty>
+            )}
+          </div>
         </section>
         <section aria-label="Expressions" className="flex min-w-0 flex-col gap-3 bg-pane p-4">
           <div>
@@ -191,6 +194,15 @@ function useTried(id: string, asked: { map: FieldMap; delivery: number | undefin
   })
 }
 
+/** The last one that was read: an expression with a fault is no reason to take the payload away. */
+function usePayload({ data }: ReturnType<typeof useTried>): unknown {
+  const last = useRef<unknown>(null)
+  useEffect(() => {
+    if (data !== undefined) last.current = data.payload
+  }, [data])
+  return data === undefined ? last.current : data.payload
+}
+
 function Expression({
   field,
   value,
@@ -236,7 +248,8 @@ function Expression({
 function faultOf(faults: ApiError | null, field: FieldName): string | null {
   if (faults === null) return null
   const named = faults.errors.find((one) => one.field.endsWith(field))
-  return named?.message ?? (faults.message.includes(`Field map: ${field}`) ? faults.message : null)
+  const own = `Field map: ${field}: `
+  return named?.message ?? (faults.message.startsWith(own) ? faults.message.slice(own.length) : null)
 }
 
 function marksOf({ origins }: Examined): Record<string, string[]> {

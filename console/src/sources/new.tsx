@@ -62,7 +62,7 @@ function Choice({ platform, choose }: { platform: string | null; choose: (platfo
         ))}
         <Select
           aria-label="Another platform"
-          className="h-14! rounded-lg!"
+          className="[&>select]:h-14 [&>select]:rounded-lg"
           value={isOther ? platform : ''}
           onChange={(event) => event.target.value !== '' && choose(event.target.value)}
         >

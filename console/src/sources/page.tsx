@@ -1,24 +1,19 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 
-import { useLiveEvents } from '../api/events.ts'
 import { type Source, sourcesQuery } from '../api/operations.ts'
 import { Badge } from '../parts/badge.tsx'
 import { buttonClass } from '../parts/button.tsx'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
-import { Refused, Silence, useHealth } from './health.tsx'
+import { Refused, Silence, useHealth, useSourceNews } from './health.tsx'
 
 const ROW = 68
 
 export function SourcesPage() {
-  const client = useQueryClient()
   const found = useQuery(sourcesQuery)
-  useLiveEvents(({ kind }) => {
-    if (kind !== 'ticket')
-      void client.invalidateQueries({ queryKey: kind === 'delivery' ? ['deliveries', 'last'] : ['sources'] })
-  })
+  useSourceNews(found.data?.sources ?? [])
   const create = (
     <Link to="/sources/new" className={buttonClass('main')}>
       New source
@@ -60,17 +55,17 @@ function Row({ source }: { source: Source }) {
         <span className="flex items-center gap-2">
           <span className="truncate font-medium">{source.name}</span>
           {source.disabled_at !== null && <Badge tone="warn">disabled</Badge>}
-          <Silence since={source.silent_since} />
+          <Silence source={source} last={health.last} />
         </span>
         <span className="block truncate text-sm text-muted">
           {source.id} · {source.platform ?? 'any platform'} · {source.auth}
         </span>
       </span>
       <span className="hidden text-sm text-muted md:block">
-        {health.count} <span className="text-xs">in 24 h</span>
+        {health.day?.count ?? '–'} <span className="text-xs">in 24 h</span>
       </span>
       <span className="hidden text-sm md:block">
-        <Refused count={health.count} refused={health.refused} />
+        <Refused day={health.day} />
       </span>
       <span className="text-right text-sm text-muted">
         {health.last === null ? 'never seen' : <Time at={health.last.received_at} />}

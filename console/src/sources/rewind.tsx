@@ -1,10 +1,11 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
+import { Link, useNavigate } from '@tanstack/react-router'
 import { useState } from 'react'
 
 import { api } from '../api/client.ts'
 import { apiInSteps, type FieldMap, type Source } from '../api/operations.ts'
 import { Button } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { say } from '../parts/toast.tsx'
 
@@ -41,10 +42,14 @@ export function Rewind({
   isFaulty: boolean
 }) {
   const client = useQueryClient()
+  const navigate = useNavigate()
   const [isOpen, setOpen] = useState(false)
   const [running, setRunning] = useState<State>(null)
   const [found, setFound] = useState<Simulation | null>(null)
   const [fault, setFault] = useState<string | null>(null)
+
+  const mended = found?.mended_count ?? 0
+  const replay = () => void navigate({ to: '/deliveries', search: { outcome: 'rejected', source: source.id } })
 
   async function run(step: 'run' | 'save' | 'apply'): Promise<void> {
     setFault(null)
@@ -57,9 +62,15 @@ export function Rewind({
       if (step === 'save') await api(`/api/sources/${source.id}`, { method: 'PATCH', body: { field_map: map } })
       if (step === 'apply') {
         const applied = await apiInSteps<Simulation>(`/api/sources/${source.id}/apply`, body, { onProgress })
-        say({ text: `Saved; ${applied.changed ?? 0} tickets were changed` })
+        say({ text: `Saved; changed: ${counted(applied.changed ?? 0, 'ticket')}` })
       }
-      if (step === 'save') say({ text: 'Saved for what comes from now on' })
+      if (step === 'save') {
+        const isAll = mended === 0
+        say({
+          text: isAll ? 'Saved for what comes from now on' : 'Saved. What was refused can be replayed now',
+          action: isAll ? undefined : { label: 'Show it', act: replay },
+        })
+      }
       if (step !== 'run') {
         setOpen(false)
         void client.invalidateQueries()
@@ -70,6 +81,7 @@ export function Rewind({
     setRunning(null)
   }
 
+  const isSame = found === null || found.different === 0
   const open = () => {
     setOpen(true)
     setFound(null)
@@ -97,15 +109,15 @@ export function Rewind({
           )}
           {found && <Difference found={found} />}
           <div className="flex flex-wrap justify-end gap-2">
-            <Button disabled={running !== null} onClick={() => void run('save')}>
+            <Button look={isSame ? 'main' : 'plain'} disabled={running !== null} onClick={() => void run('save')}>
               Save for what comes
             </Button>
             <Button
-              look="main"
-              disabled={running !== null || found === null || found.different === 0}
+              look={isSame ? 'plain' : 'main'}
+              disabled={running !== null || isSame}
               onClick={() => void run('apply')}
             >
-              Save, and change {found?.different ?? 0} tickets
+              Save, and change {counted(found?.different ?? 0, 'ticket')}
             </Button>
           </div>
         </div>
@@ -118,15 +130,16 @@ function Difference({ found }: { found: Simulation }) {
   return (
     <>
       <p>
-        Of {found.deliveries} deliveries and {found.tickets} tickets: <strong>{found.different} tickets</strong> would
-        be others, <strong>{found.mended_count} refused deliveries</strong> would be taken, {found.broken_count} would
-        be refused.
+        Of {counted(found.deliveries, 'delivery', 'deliveries')} and {counted(found.tickets, 'ticket')}:{' '}
+        <strong>{counted(found.different, 'ticket')}</strong> would be different,{' '}
+        <strong>{counted(found.mended_count, 'refused delivery', 'refused deliveries')}</strong> would be taken,{' '}
+        {found.broken_count} would be refused.
       </p>
       {found.differences.length > 0 && (
         <ul
           className="flex max-h-60 flex-col overflow-auto rounded-md border border-line"
           tabIndex={0}
-          aria-label="Tickets that would be others"
+          aria-label="Tickets that would be different"
         >
           {found.differences.map(({ ticket_id: id, changes, kept }) => (
             <li key={id} className="border-b border-line px-3 py-1.5">
@@ -162,7 +175,7 @@ function Difference({ found }: { found: Simulation }) {
               </li>
             ))}
           </ul>
-          <p className="mt-1 text-muted">Replay them once it is saved: they make their tickets then.</p>
+          <p className="mt-1 text-muted">Replayed once it is saved, they make their tickets.</p>
         </details>
       )}
       {found.broken.map(({ delivery_id: id, reason }) => (

@@ -62,21 +62,18 @@ export function SourceSettingsForm({ source }: { source: Source }) {
           </Select>
         )}
       </Field>
-      <Field label="How it is signed">
-        {(wired) => (
-          <Select
-            {...wired}
-            value={scheme}
-            disabled={auth !== 'signature'}
-            onChange={(event) => setScheme(event.target.value)}
-          >
-            <option value="">The usual way{schemes[0] && ` (${schemes[0]})`}</option>
-            {schemes.map((one) => (
-              <option key={one}>{one}</option>
-            ))}
-          </Select>
-        )}
-      </Field>
+      {auth === 'signature' && (
+        <Field label="How it is signed">
+          {(wired) => (
+            <Select {...wired} value={scheme} onChange={(event) => setScheme(event.target.value)}>
+              <option value="">The usual way{schemes[0] && ` (${schemes[0]})`}</option>
+              {schemes.map((one) => (
+                <option key={one}>{one}</option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      )}
       <div className="md:col-span-2">
         <Field label="Networks it may send from" hint="One a line, such as 192.0.2.0/24. Empty is anywhere.">
           {(wired) => (

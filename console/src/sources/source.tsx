@@ -3,7 +3,6 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { type ReactNode, useState } from 'react'
 
 import { api, ApiError } from '../api/client.ts'
-import { useLiveEvents } from '../api/events.ts'
 import { type NewSource, type Source, sourceQuery } from '../api/operations.ts'
 import { milliseconds } from '../deliveries/words.ts'
 import { Badge } from '../parts/badge.tsx'
@@ -15,7 +14,7 @@ import { Section } from '../parts/section.tsx'
 import { Empty, Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
-import { Refused, Silence, useHealth } from './health.tsx'
+import { Refused, Silence, useHealth, useSourceNews } from './health.tsx'
 import { Copyable, Setup, useAddress } from './setup.tsx'
 import { SourceSettingsForm } from './settings-form.tsx'
 import { TryButton } from './try.tsx'
@@ -25,20 +24,15 @@ const route = getRouteApi('/shell/sources/$sourceId')
 /** One source: how it is doing, how it is set up, what it is limited to. */
 export function SourcePage() {
   const { sourceId } = route.useParams()
-  const client = useQueryClient()
   const found = useQuery(sourceQuery(sourceId))
-  useLiveEvents(({ kind, data }) => {
-    if (kind === 'delivery' && (data as { source: string }).source !== sourceId) return
-    if (kind !== 'ticket')
-      void client.invalidateQueries({ queryKey: kind === 'delivery' ? ['deliveries', 'last', sourceId] : ['sources'] })
-  })
+  useSourceNews(found.data === undefined ? [] : [found.data])
   const isMissing = found.error instanceof ApiError && found.error.status === 404
   return (
     <Page
       title={found.data?.name ?? sourceId}
       actions={
         <>
-          <Link to="/sources" className={buttonClass('quiet')}>
+          <Link to="/sources" className={`${buttonClass('quiet')} max-sm:hidden!`}>
             All sources
           </Link>
           <Link to="/deliveries" search={{ source: sourceId }} className={buttonClass()}>
@@ -67,7 +61,8 @@ function Whole({ source }: { source: Source }) {
   const health = useHealth(source.id)
   const [asked, setAsked] = useState<boolean | null>(null)
   // Who was never heard of is still to be set up.
-  const isSettingUp = asked ?? (health.isKnown && health.last === null)
+  const isSettingUp = asked ?? health.last === null
+  if (!health.isKnown) return <Loading />
   return (
     <div className="mx-auto flex max-w-3xl flex-col gap-4 px-4 py-6">
       <Health source={source} />
@@ -94,19 +89,19 @@ function Whole({ source }: { source: Source }) {
 }
 
 function Health({ source }: { source: Source }) {
-  const { last, count, before, refused } = useHealth(source.id)
+  const { last, day } = useHealth(source.id)
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl border border-line bg-line md:grid-cols-4">
       <Figure name="Last seen">
         <span className="mr-2">{last === null ? 'never' : <Time at={last.received_at} />}</span>
-        <Silence since={source.silent_since} />
+        <Silence source={source} last={last} />
       </Figure>
       <Figure name="In 24 hours">
-        {count}
-        <span className="ml-2 text-xs text-muted">{before} the day before</span>
+        {day?.count ?? '–'}
+        {day && <span className="ml-2 text-xs text-muted">{day.before} the day before</span>}
       </Figure>
       <Figure name="Refused">
-        <Refused count={count} refused={refused} />
+        <Refused day={day} />
       </Figure>
       <Figure name="Last answer">
         {last === null ? '–' : `${last.status} in ${milliseconds(last.duration_ms)}`}

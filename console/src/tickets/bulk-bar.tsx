@@ -2,6 +2,7 @@ import { PRIORITIES, type TicketChange } from '../api/types.ts'
 import { useState } from 'react'
 
 import { Button } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { Field, Input } from '../parts/field.tsx'
 import { Icon } from '../parts/icon.tsx'
@@ -92,13 +93,13 @@ export function BulkBar({
       )}
       {isMerging && (
         <MergeDialog
-          what={count === 1 ? '1 ticket' : `${count} tickets`}
+          what={counted(count, 'ticket')}
           proposed={proposed}
           onMerge={onMerge}
           onClose={() => setIsMerging(false)}
         />
       )}
-      <Dialog title={`Category of ${count} tickets`} open={isNaming} onClose={() => setIsNaming(false)}>
+      <Dialog title={`Category of ${counted(count, 'ticket')}`} open={isNaming} onClose={() => setIsNaming(false)}>
         <form
           className="flex flex-col gap-4"
           onSubmit={(event) => {

@@ -2,6 +2,7 @@ import { useCallback, useRef, useState } from 'react'
 
 import { api, ApiError } from '../api/client.ts'
 import { listed, type ListedTicket, type Ticket, type TicketChange } from '../api/types.ts'
+import { counted } from '../parts/counted.ts'
 import { say } from '../parts/toast.tsx'
 import { mergeTicket, unmergeTicket } from './merging.ts'
 
@@ -70,9 +71,9 @@ export function useBulk(onChanged: (ticket: ListedTicket) => void) {
         void run(
           done.map((ticket) => ({ ticket, send: () => undo(ticket) })),
           'Undoing',
-        ).then((undone) => say({ text: `${count(undone.length)} as before` }))
+        ).then((undone) => say({ text: `${counted(undone.length, 'ticket')} as before` }))
       say({
-        text: `${count(done.length)} ${words}${failed > 0 ? `, ${failed} not: see the marked rows` : ''}`,
+        text: `${counted(done.length, 'ticket')} ${words}${failed > 0 ? `, ${failed} not: see the marked rows` : ''}`,
         tone: failed > 0 ? 'bad' : 'plain',
         ...(done.length > 0 && { action: { label: 'Undo', act: undoAll } }),
       })
@@ -101,5 +102,3 @@ export function useBulk(onChanged: (ticket: ListedTicket) => void) {
 
   return { progress, errors, apply, merge }
 }
-
-const count = (tickets: number) => (tickets === 1 ? '1 ticket' : `${tickets} tickets`)

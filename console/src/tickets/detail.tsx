@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 
-import { api } from '../api/client.ts'
+import { api, ApiError } from '../api/client.ts'
 import { useLiveEvents } from '../api/events.ts'
 import {
   listed,
@@ -16,7 +16,7 @@ import { Button, buttonClass } from '../parts/button.tsx'
 import { Copy } from '../parts/copy.tsx'
 import { Input, Select } from '../parts/field.tsx'
 import { Icon } from '../parts/icon.tsx'
-import { Failed, Loading } from '../parts/state.tsx'
+import { Empty, Failed, Loading } from '../parts/state.tsx'
 import { Time } from '../parts/time.tsx'
 import { say } from '../parts/toast.tsx'
 import { patchTicket } from './bulk.ts'
@@ -77,6 +77,7 @@ export function Detail({
     onError: (error) => say({ tone: 'bad', text: error.message }),
   })
   const isThere = found.data !== undefined
+  const isMissing = found.error instanceof ApiError && found.error.status === 404
   // Who opened it by a click or Enter reads on here; who walks the list with j and k stays in the list.
   useEffect(() => {
     const isInList = document.activeElement?.matches('[data-ticket]') && matchMedia('(min-width: 1100px)').matches
@@ -113,7 +114,8 @@ export function Detail({
       </header>
       <div className="min-h-0 flex-1 overflow-auto">
         {found.isPending && <Loading rows={6} />}
-        {found.isError && <Failed error={found.error} retry={() => void found.refetch()} />}
+        {isMissing && <Empty icon="search" title={`There is no ticket ${id}`} />}
+        {found.isError && !isMissing && <Failed error={found.error} retry={() => void found.refetch()} />}
         {ticket && (
           <div className="mx-auto flex max-w-3xl flex-col gap-6 px-4 py-6 md:px-8">
             <div className="flex flex-col gap-1">

@@ -2,6 +2,7 @@ import { useVirtualizer } from '@tanstack/react-virtual'
 import { type MouseEvent, type RefObject, useCallback, useEffect, useImperativeHandle, useMemo, useRef } from 'react'
 
 import { Button } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import type { TicketList } from './list-data.ts'
 import { Row, ROW } from './row.tsx'
 import type { TicketSearch } from './search.ts'
@@ -111,7 +112,7 @@ export function List({
       {waiting > 0 && (
         <div className="pointer-events-none absolute inset-x-0 top-2 z-20 flex justify-center">
           <Button look="main" size="sm" className="pointer-events-auto shadow-pop" onClick={() => void showWaiting()}>
-            {waiting === 1 ? '1 new ticket' : `${waiting} new tickets`}
+            {counted(waiting, 'new ticket')}
           </Button>
         </div>
       )}

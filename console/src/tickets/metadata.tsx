@@ -1,4 +1,5 @@
 import { Copy } from '../parts/copy.tsx'
+import { counted } from '../parts/counted.ts'
 
 const VALUE_CHARS = 4_000
 
@@ -41,7 +42,7 @@ function Value({ value }: { value: unknown }) {
   const json = JSON.stringify(value, null, 2)
   return (
     <details>
-      <summary className="text-muted">{count(Object.keys(value).length)}</summary>
+      <summary className="text-muted">{counted(Object.keys(value).length, 'field')}</summary>
       <pre className="mt-1 max-h-80 overflow-auto rounded-md bg-raised p-3 font-mono text-xs" tabIndex={0}>
         {json.slice(0, VALUE_CHARS)}
         {json.length > VALUE_CHARS && '…'}
@@ -49,5 +50,3 @@ function Value({ value }: { value: unknown }) {
     </details>
   )
 }
-
-const count = (fields: number) => (fields === 1 ? '1 field' : `${fields} fields`)

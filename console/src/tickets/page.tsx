@@ -4,6 +4,7 @@ import { lazy, Suspense, useCallback, useRef, useState } from 'react'
 import { useQuery } from '@tanstack/react-query'
 import { may, sessionQuery } from '../api/session.ts'
 import { Button, buttonClass } from '../parts/button.tsx'
+import { counted } from '../parts/counted.ts'
 import { Icon } from '../parts/icon.tsx'
 import { useMedia } from '../parts/media.ts'
 import { useTitle } from '../parts/page.tsx'
@@ -111,12 +112,12 @@ export function TicketsPage() {
       {isListShown && (
         <section
           aria-label="Queue"
-          className={`flex min-h-0 min-w-0 flex-col ${open === null ? 'flex-1' : 'w-104 shrink-0 border-r border-line'}`}
+          className={`flex min-h-0 min-w-0 flex-col ${open === null ? 'flex-1' : 'w-112 shrink-0 border-r border-line'}`}
         >
           <header className="flex min-h-14 items-center gap-1 bg-pane px-4 pt-1 md:px-6">
             <ViewMenu search={search} onSearch={setSearch} />
             <p role="status" className="mr-auto ml-1 text-sm text-muted tabular-nums">
-              {found.isSuccess && !found.isPlaceholderData && counted(tickets.length, found.hasNextPage)}
+              {found.isSuccess && !found.isPlaceholderData && loaded(tickets.length, found.hasNextPage)}
             </p>
             {open === null && (
               <Link
@@ -131,13 +132,20 @@ export function TicketsPage() {
             <Button
               look="quiet"
               size="icon"
+              className="hidden! md:inline-flex!"
               aria-label="Keyboard shortcuts"
               title="Keyboard shortcuts (?)"
               onClick={() => setDialog('help')}
             >
               <Icon name="keyboard" />
             </Button>
-            <Button look="quiet" size="sm" title="Commands" onClick={() => setDialog('palette')}>
+            <Button
+              look="quiet"
+              size="sm"
+              className="hidden! md:inline-flex!"
+              title="Commands"
+              onClick={() => setDialog('palette')}
+            >
               <span className="sr-only">Commands</span>
               <kbd className="font-sans text-xs">{/Mac|iPhone|iPad/.test(navigator.userAgent) ? '⌘K' : 'Ctrl K'}</kbd>
             </Button>
@@ -212,6 +220,7 @@ export function TicketsPage() {
 /** The one that the others probably repeat; '' where there is nothing to choose from. */
 const oldestOf = (tickets: { id: number }[]) => (tickets.length < 2 ? '' : Math.min(...tickets.map(({ id }) => id)))
 
-const counted = (loaded: number, isMore: boolean) => `${loaded.toLocaleString('en')}${isMore ? '+' : ''}`
+const loaded = (count: number, isMore: boolean) => `${count.toLocaleString('en')}${isMore ? '+' : ''}`
 
-const names = (tickets: { id: number }[]) => (tickets.length === 1 ? `#${tickets[0]?.id}` : `${tickets.length} tickets`)
+const names = (tickets: { id: number }[]) =>
+  tickets.length === 1 ? `#${tickets[0]?.id}` : counted(tickets.length, 'ticket')

@@ -1,4 +1,5 @@
 import type { TimelineEntry } from '../api/types.ts'
+import { sourceLabel } from '../deliveries/words.ts'
 import { Badge } from '../parts/badge.tsx'
 import { Time } from '../parts/time.tsx'
 import { DeliveryLink } from './delivery-link.tsx'
@@ -39,7 +40,7 @@ export function Timeline({ entries, search }: { entries: TimelineEntry[]; search
             <span className="font-medium text-ink">
               <Heading entry={entry} search={search} />
             </span>
-            <span>by {entry.comment?.author ?? entry.actor}</span>
+            <span>by {entry.comment?.author ?? sourceLabel(entry.actor)}</span>
             <Time at={entry.at} />
             {entry.delivery_id !== null && <DeliveryLink id={entry.delivery_id} />}
           </p>

@@ -41,7 +41,9 @@ export function Toolbar({
       className={`flex flex-col gap-2 border-b border-line bg-pane px-4 py-2 md:px-6 ${isNarrow ? '' : 'lg:flex-row'}`}
     >
       <SearchField label="Search tickets" field={field} q={search.q ?? ''} onSearch={(q) => set({ q })} />
-      <div className="-mx-4 flex gap-2 overflow-x-auto px-4 md:mx-0 md:px-0">
+      <div
+        className={`grid gap-2 ${isNarrow ? 'grid-cols-[repeat(4,auto)] [&_select]:pr-6! [&_select]:pl-2!' : 'grid-cols-2 sm:flex'}`}
+      >
         <Filter label="Status" value={search.status} options={STATUSES} onChange={(status) => set({ status })} />
         <Filter
           label="Priority"
@@ -62,7 +64,7 @@ export function Toolbar({
           onChange={(platform) => set({ platform })}
         />
         {Object.keys(search).length > 0 && (
-          <Button look="quiet" onClick={() => onSearch({})}>
+          <Button look="quiet" className="justify-self-start" onClick={() => onSearch({})}>
             Clear
           </Button>
         )}
@@ -87,7 +89,7 @@ function Filter({
       aria-label={label}
       value={value ?? ''}
       onChange={(event) => onChange(event.target.value || undefined)}
-      className={`max-w-44 shrink-0 ${value === undefined ? '[&>select]:border-line [&>select]:text-muted' : '[&>select]:border-accent [&>select]:font-medium'}`}
+      className={`sm:max-w-44 ${value === undefined ? '[&>select]:border-line [&>select]:text-muted' : '[&>select]:border-accent [&>select]:font-medium'}`}
     >
       <option value="">{label}</option>
       {options.map((option) => (

@@ -55,8 +55,7 @@ export function WelcomePage() {
           </div>
           <pre
             aria-label="Command"
-            tabIndex={0}
-            className="overflow-x-auto rounded-lg border border-line bg-pane p-4 font-mono text-sm"
+            className="whitespace-pre-wrap wrap-anywhere rounded-lg border border-line bg-pane p-4 font-mono text-sm"
           >
             {curl}
           </pre>
