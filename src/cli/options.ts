@@ -34,7 +34,7 @@ export function share(text: string): number {
 
 /** As `seconds`: `20 %`, `20%` or `0.2`. */
 export function part(text: string): number {
-  const [, number = '', sign] = /^(\d*\.?\d+)\s?(%?)$/.exec(text.trim()) ?? []
+  const [, number = '', sign] = /^(\d+|\d*\.\d+)\s?(%?)$/.exec(text.trim()) ?? []
   const value = Number(number) / (sign === '%' ? 100 : 1)
   if (value >= 0.01 && value <= 0.9) return value
   throw new InvalidArgumentError('It must be a share from 1% to 90%, such as 20% or 0.2.')
