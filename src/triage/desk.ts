@@ -59,6 +59,7 @@ const RETRY_MS = 60_000
 const VERSION = 1
 const NO_DESCRIPTIONS = describe([], null)
 const AT_A_TIME = 32
+const NEVER = new AbortController().signal
 
 /** The engine itself: its models, and what they are asked. Lives in a thread of its own, see `engine.ts`. */
 export function createDesk({ embedder, now, ...given }: Settings) {
@@ -68,12 +69,17 @@ export function createDesk({ embedder, now, ...given }: Settings) {
   let priority: Model = unlearned(NO_DESCRIPTIONS)
   let problem: string | null = null
   let retryAt = 0
+  let describing: Promise<void> | null = null
 
   /** Vectors of texts, or null when there is no embedder or it fails. Rejects only when it is told to stop. */
   async function vectorsOf(texts: readonly string[], signal: AbortSignal): Promise<Float32Array[] | null> {
     if (embedder === null || now() < retryAt) return null
     try {
-      if (categories.length > 0 && descriptions.common === null) await describeAgain(embedder, signal)
+      if (categories.length > 0 && descriptions.common === null) {
+        // Once for all who ask meanwhile, and so nobody's to stop.
+        describing ??= describeAgain(embedder, NEVER).finally(() => (describing = null))
+        await describing
+      }
       const vectors = await embedder.embed(texts, signal)
       problem = null
       return vectors

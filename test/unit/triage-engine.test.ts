@@ -199,6 +199,29 @@ describe('an embedder that fails', () => {
   })
 })
 
+test('the descriptions are read once, however many tickets come before they are', async () => {
+  let asked = 0
+  const counting = {
+    id: 'counting',
+    dims: null,
+    languages: null,
+    embed: async (texts: readonly string[]) => {
+      asked += texts.length
+      return texts.map((text) => Float32Array.of(text.length, 1))
+    },
+  }
+  const desk = createDesk({ embedder: counting, categories: CATEGORIES, precision: 0.95, now: () => 0 })
+  const stopped = new AbortController()
+  const [first, ...others] = Array.from({ length: 10 }, (_, at) =>
+    desk.judge(`Invoice ${at} is wrong`, at === 0 ? stopped.signal : new AbortController().signal),
+  )
+  // Who asked first is no longer there: the others still are.
+  stopped.abort()
+  await first?.catch(() => {})
+  for (const { vector } of await Promise.all(others)) expect(vector).not.toBeNull()
+  expect(asked).toBeLessThanOrEqual(CATEGORIES.length * 2 + 10)
+})
+
 describe('an embedder on a server', () => {
   const vectorOf = (text: string) => (/invoice|billing/i.test(text) ? [3, 0, 0] : [0, 2, 1])
 
