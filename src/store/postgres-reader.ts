@@ -72,9 +72,9 @@ export function createPostgresReader(pool: Pool) {
       'id < ?': before,
     })
     const wanted = `${where} ${merged === undefined ? '' : MERGED[`${merged}`]}`
-    const isOne = [status, priority, category, platform, search, merged].filter((one) => one !== undefined).length <= 1
+    const filters = [status, priority, category, platform, merged].filter((one) => one !== undefined).length
     const isRare =
-      !(isOne && search === undefined) &&
+      (search !== undefined || filters > 1) &&
       (await areFew(wanted, values.slice(0, -1), limit * (search === undefined ? FEW_BY_FILTERS : FEW_BY_WORDS)))
     const rows = await askPlanned(
       pool,

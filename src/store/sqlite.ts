@@ -41,7 +41,7 @@ const CHANGE_BYTES = 4096
 /** What became of a decision, or what is wrong with it alone. */
 type Decided = { result: 'decided' | 'repeated' | 'gone' } | { error: unknown }
 
-/** Decisions of so long are one change. */
+/** Decisions of so long are one commit. */
 const DECISIONS_MS = 50
 
 const isSettled = (written: Written): written is Settled => !('value' in written)
@@ -154,9 +154,10 @@ export async function openSqliteStore(options: {
       return ('value' in written ? written.value : undefined) as T
     }
 
-    // Nobody waits for one, and each commit holds up whoever does wait for this thread.
+    // Nobody waits for one, and each commit holds up whoever does wait for this thread. Handed on together they are in one
+    // commit, in which each stands alone.
     const decisions = createGroupCommit<NewDecision, Decided>({
-      commit: (group) => decideAll(group),
+      commit: (group) => Promise.all(group.map(decideOne)),
       weigh: ({ seen }) => seen.length,
       maxItems: maxQueued,
       maxBytes: maxQueuedBytes,
@@ -164,15 +165,11 @@ export async function openSqliteStore(options: {
       gatherMs: DECISIONS_MS,
     })
 
-    /** Together, unless one is at fault: then each alone. */
-    async function decideAll(group: readonly NewDecision[]): Promise<Decided[]> {
-      const decide = (some: readonly NewDecision[]) =>
-        change(() => some.map((one): Decided => ({ result: writer.changes.decide(one) })))
+    async function decideOne(decision: NewDecision): Promise<Decided> {
       try {
-        return await decide(group)
+        return { result: await change(() => writer.changes.decide(decision)) }
       } catch (error) {
-        if (error instanceof AppError || group.length === 1) return group.map(() => ({ error }))
-        return (await Promise.all(group.map((one) => decideAll([one])))).flat()
+        return { error }
       }
     }
 
