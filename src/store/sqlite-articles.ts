@@ -14,7 +14,7 @@ import {
   versionOf,
   wholeArticleOf,
 } from './articles.ts'
-import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import { inTransaction, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createWatch, type Watch } from './sqlite-watch.ts'
 import { isDiskFault } from './sqlite-writer.ts'
 import type { ArticleQuery, ArticleReader, ArticleStore, ArticleVersion, FoundChunk, StoredChunk } from './store.ts'
@@ -88,12 +88,8 @@ export function createArticles(db: DatabaseSync, watch: Watch, reader: ArticleRe
 
   function commit<T>(work: () => T): T {
     try {
-      db.exec('begin immediate')
-      const result = work()
-      db.exec('commit')
-      return result
+      return inTransaction(db, work)
     } catch (error) {
-      if (db.isTransaction) db.exec('rollback')
       if (!isDiskFault(error)) throw error
       throw new AppError('unavailable', `The store cannot commit: ${error instanceof Error ? error.message : ''}`)
     }

@@ -5,7 +5,7 @@ import type { Eraser } from '../core/erasure.ts'
 import { ticketJson } from '../core/ticket.ts'
 import { createErasing, entryOf, type Found } from './erasing.ts'
 import { auditRow } from './sqlite-audit.ts'
-import { integer } from './sqlite-files.ts'
+import { inTransaction, integer } from './sqlite-files.ts'
 import { ARTICLE, chunkOf, wholeArticleOf } from './articles.ts'
 import { DELIVERY, ticketOf, type TicketRow, ticketRow } from './rows.ts'
 
@@ -75,15 +75,7 @@ export function createErasure(
   }
 
   function write(work: () => void): void {
-    if (isDry) return
-    db.exec('begin immediate')
-    try {
-      work()
-      db.exec('commit')
-    } catch (error) {
-      if (db.isTransaction) db.exec('rollback')
-      throw error
-    }
+    if (!isDry) inTransaction(db, work)
   }
 
   /** Which tickets are the person's, which others hold the address somewhere, and which of all in their identity. */

@@ -244,6 +244,19 @@ export function openBeside(path: string): DatabaseSync {
   }
 }
 
+/** Runs `work` in a transaction of its own, which is undone when it throws. */
+export function inTransaction<T>(db: DatabaseSync, work: () => T): T {
+  db.exec('begin immediate')
+  try {
+    const result = work()
+    db.exec('commit')
+    return result
+  } catch (error) {
+    if (db.isTransaction) db.exec('rollback')
+    throw error
+  }
+}
+
 export function schemaVersion(db: DatabaseSync): number {
   return integer(db, 'pragma user_version')
 }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import { keyOf } from './key-rows.ts'
-import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import { inTransaction, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import { createWatch, type Watch } from './sqlite-watch.ts'
 import type { KeyStore } from './key-store.ts'
 
@@ -29,14 +29,9 @@ export function createKeys(db: DatabaseSync, watch: Watch): KeyStore {
     },
     noteUse: async (uses) => {
       if (uses.size === 0) return
-      db.exec('begin immediate')
-      try {
+      inTransaction(db, () => {
         for (const [id, at] of uses) sql.used.run(at, id)
-        db.exec('commit')
-      } catch (error) {
-        if (db.isTransaction) db.exec('rollback')
-        throw error
-      }
+      })
     },
     onKeysChanged: watch.subscribe,
   }

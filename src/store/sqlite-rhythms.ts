@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 
-import { openStore, prepareDirectory, storePath } from './sqlite-files.ts'
+import { inTransaction, openStore, prepareDirectory, storePath } from './sqlite-files.ts'
 import type { RhythmStore } from './store.ts'
 
 /** Of a flood of forged deliveries no more is looked at; what was heard before them is remembered anyway. */
@@ -33,15 +33,10 @@ export function createRhythms(db: DatabaseSync): RhythmStore {
       ),
     rhythms: async () => new Map(sql.all.all().map((row) => [String(row['source']), String(row['rhythm'])])),
     saveRhythms: async (rhythms) => {
-      db.exec('begin immediate')
-      try {
+      inTransaction(db, () => {
         for (const [source, rhythm] of rhythms) sql.save.run(source, rhythm)
         sql.prune.run()
-        db.exec('commit')
-      } catch (error) {
-        if (db.isTransaction) db.exec('rollback')
-        throw error
-      }
+      })
     },
   }
 }

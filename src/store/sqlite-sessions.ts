@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 
 import { sessionOf } from './key-rows.ts'
 import type { SessionStore } from './key-store.ts'
+import { inTransaction } from './sqlite-files.ts'
 
 type Run = <T>(work: () => T) => Promise<T>
 
@@ -25,22 +26,10 @@ export function createSqliteSessions(
   const listeners = new Set<() => void>()
   const tell = () => listeners.forEach((listener) => listener())
 
-  function together<T>(work: () => T): T {
-    db.exec('begin immediate')
-    try {
-      const result = work()
-      db.exec('commit')
-      return result
-    } catch (error) {
-      if (db.isTransaction) db.exec('rollback')
-      throw error
-    }
-  }
-
   return {
     addSession: async ({ hash, keyId, bond, createdAt, seenAt, expiresAt }, atMost) => {
       const gone = await durably(() =>
-        together(() => {
+        inTransaction(db, () => {
           const { changes } = sql.crowded.run(keyId, atMost - 1)
           sql.insert.run(hash, keyId, bond, createdAt, seenAt, expiresAt)
           return Number(changes)
@@ -60,7 +49,7 @@ export function createSqliteSessions(
     noteSeen: async (seen) => {
       if (seen.size === 0) return
       await durably(() =>
-        together(() => {
+        inTransaction(db, () => {
           for (const [hash, at] of seen) sql.seen.run(at, hash)
         }),
       )
